@@ -1,0 +1,319 @@
+//! Ephemeral key agreement: PCC-Scalar-Multiply, ML-KEM-768 in software, and the hybrid of both.
+//!
+//! A client generates an [`Ephemeral`], sends its public share and agrees with the answer. A server
+//! may do the same with the classic groups, or use [`respond`], which is the only way with the
+//! hybrid group: there the server has no key pair, it encapsulates.
+//!
+//! Shares and secrets of the hybrid X25519MLKEM768 are ML-KEM first, X25519 second:
+//! client share = encapsulation key (1184) ‖ u (32), server share = ciphertext (1088) ‖ u (32),
+//! secret = ML-KEM secret (32) ‖ X25519 secret (32).
+//!
+//! Every share comes from a peer. A wrong length is [`Error::Length`]; a point off the curve and
+//! the all-zero result of X25519 are condition code 2 of PCC; points have to be uncompressed. An
+//! ML-KEM ciphertext cannot be wrong in any other way than by its length (implicit rejection).
+//!
+//! Source: SP 800-56A; RFC 8446 section 4.2.8.2 and 7.4.2; RFC 7748; FIPS 203;
+//! draft-ietf-tls-ecdhe-mlkem.
+
+use core::fmt;
+
+use zeroize::Zeroizing;
+
+use crate::dispatch::Call;
+use crate::provider::host::curve::{Curve, Decapsulator, Scalar, encapsulate};
+use crate::{ConditionCode, Error, Function};
+
+/// The first byte of an uncompressed point (SEC 1 section 2.3.3).
+const UNCOMPRESSED: u8 = 4;
+const X25519_LEN: usize = 32;
+const ENCAPSULATION_KEY_LEN: usize = 1184;
+const DECAPSULATION_KEY_LEN: usize = 2400;
+const CIPHERTEXT_LEN: usize = 1088;
+/// Where the encapsulation key lies inside a decapsulation key (FIPS 203, algorithm 16).
+const ENCAPSULATION_KEY_AT: usize = 1152;
+
+/// The groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Group {
+    /// NIST P-256 (secp256r1).
+    P256,
+    /// NIST P-384 (secp384r1).
+    P384,
+    /// NIST P-521 (secp521r1).
+    P521,
+    /// Curve25519.
+    X25519,
+    /// ML-KEM-768 with X25519.
+    X25519MlKem768,
+}
+
+impl Group {
+    /// The function of the classic half, of the only half of a classic group.
+    #[must_use]
+    pub const fn function(self) -> Function {
+        match self {
+            Self::P256 => Function::PccScalarMultiplyP256,
+            Self::P384 => Function::PccScalarMultiplyP384,
+            Self::P521 => Function::PccScalarMultiplyP521,
+            Self::X25519 | Self::X25519MlKem768 => Function::PccScalarMultiplyX25519,
+        }
+    }
+
+    /// Bytes of a client's share.
+    #[must_use]
+    pub const fn client_share_len(self) -> usize {
+        match self {
+            Self::X25519MlKem768 => ENCAPSULATION_KEY_LEN + X25519_LEN,
+            _ => self.point_len(),
+        }
+    }
+
+    /// Bytes of a server's share.
+    #[must_use]
+    pub const fn server_share_len(self) -> usize {
+        match self {
+            Self::X25519MlKem768 => CIPHERTEXT_LEN + X25519_LEN,
+            _ => self.point_len(),
+        }
+    }
+
+    const fn point_len(self) -> usize {
+        match self {
+            Self::P256 => 65,
+            Self::P384 => 97,
+            Self::P521 => 133,
+            Self::X25519 | Self::X25519MlKem768 => X25519_LEN,
+        }
+    }
+
+    const fn curve(self) -> Curve {
+        match self {
+            Self::P256 => Curve::P256,
+            Self::P384 => Curve::P384,
+            Self::P521 => Curve::P521,
+            Self::X25519 | Self::X25519MlKem768 => Curve::X25519,
+        }
+    }
+}
+
+/// A shared secret; overwritten when dropped, shows nothing in `Debug`.
+pub struct Secret(Zeroizing<Vec<u8>>);
+
+impl AsRef<[u8]> for Secret {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Secret").field("len", &self.0.len()).finish_non_exhaustive()
+    }
+}
+
+/// A key pair for one agreement.
+pub struct Ephemeral {
+    group: Group,
+    point: Point,
+    mlkem: Option<Decapsulator>,
+    share: Vec<u8>,
+}
+
+impl Ephemeral {
+    /// Generates a key pair.
+    ///
+    /// # Errors
+    /// [`Error::Blocked`] if a function of the group is blocked; [`Error::ConditionCode`] of PRNO
+    /// if no random data can be had.
+    pub fn generate(group: Group) -> Result<Self, Error> {
+        let point = Point::generate(group)?;
+        if group != Group::X25519MlKem768 {
+            let share = point.public.clone();
+            return Ok(Self { group, point, mlkem: None, share });
+        }
+        let call = Call::begin(Function::MlKem768)?;
+        let mlkem = Decapsulator::generate().map_err(|_| no_random_data())?;
+        let mut share = mlkem.public().map_err(|_| mlkem_failed())?;
+        call.done(0);
+        share.extend_from_slice(&point.public);
+        Ok(Self { group, point, mlkem: Some(mlkem), share })
+    }
+
+    /// Takes a known private key: for known-answer tests, never for a handshake.
+    ///
+    /// It is the big-endian scalar, the 32 bytes of X25519, or for the hybrid group the ML-KEM
+    /// decapsulation key (2400) ‖ the X25519 key (32).
+    ///
+    /// # Errors
+    /// [`Error::InvalidKey`] if it is no key of the group; [`Error::Length`] for the hybrid group.
+    pub fn from_private_key(group: Group, private: &[u8]) -> Result<Self, Error> {
+        if group != Group::X25519MlKem768 {
+            let point = Point::import(group, private)?;
+            let share = point.public.clone();
+            return Ok(Self { group, point, mlkem: None, share });
+        }
+        let len = DECAPSULATION_KEY_LEN + X25519_LEN;
+        expect_len(Function::MlKem768, "private key", len, private)?;
+        let (mlkem, x25519) = private.split_at(DECAPSULATION_KEY_LEN);
+        let point = Point::import(group, x25519)?;
+        let reason = "not accepted by the provider";
+        let decapsulator = Decapsulator::import(mlkem)
+            .map_err(|_| Error::InvalidKey { function: Function::MlKem768, reason })?;
+        let mut share = mlkem[ENCAPSULATION_KEY_AT..][..ENCAPSULATION_KEY_LEN].to_vec();
+        share.extend_from_slice(&point.public);
+        Ok(Self { group, point, mlkem: Some(decapsulator), share })
+    }
+
+    /// The group.
+    #[must_use]
+    pub const fn group(&self) -> Group {
+        self.group
+    }
+
+    /// The public share, as a client sends it.
+    #[must_use]
+    pub fn public(&self) -> &[u8] {
+        &self.share
+    }
+
+    /// The classic half of a hybrid pair and its share, for a peer that knows only X25519.
+    #[must_use]
+    pub fn hybrid_component(&self) -> Option<(Group, &[u8])> {
+        self.mlkem.is_some().then_some((Group::X25519, self.point.public.as_slice()))
+    }
+
+    /// Agrees with the peer's share.
+    ///
+    /// # Errors
+    /// See the module text.
+    pub fn agree(self, peer: &[u8]) -> Result<Secret, Error> {
+        let Some(mlkem) = &self.mlkem else { return self.point.multiply(peer) };
+        let function = Function::MlKem768;
+        expect_len(function, "server share", self.group.server_share_len(), peer)?;
+        let (ciphertext, point) = peer.split_at(CIPHERTEXT_LEN);
+        let call = Call::begin(function)?;
+        let mut secret = mlkem.decapsulate(ciphertext).map_err(|_| mlkem_failed())?;
+        call.corrupt(&mut secret);
+        call.done(0);
+        let classic = self.point.multiply(point)?;
+        Ok(concat(&secret, &classic))
+    }
+
+    /// Agrees with a peer that chose the classic half of a hybrid pair.
+    ///
+    /// # Errors
+    /// [`Error::InvalidKey`] if this is no hybrid pair; otherwise see the module text.
+    pub fn agree_hybrid_component(self, peer: &[u8]) -> Result<Secret, Error> {
+        if self.mlkem.is_none() {
+            let function = self.group.function();
+            return Err(Error::InvalidKey { function, reason: "not a hybrid key pair" });
+        }
+        self.point.multiply(peer)
+    }
+}
+
+impl fmt::Debug for Ephemeral {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ephemeral").field("group", &self.group).finish_non_exhaustive()
+    }
+}
+
+/// The server's side in one step: takes the client's share, returns the server's share and the
+/// secret.
+///
+/// # Errors
+/// See the module text; [`Error::Blocked`] if a function of the group is blocked.
+pub fn respond(group: Group, client_share: &[u8]) -> Result<(Vec<u8>, Secret), Error> {
+    if group != Group::X25519MlKem768 {
+        let point = Point::generate(group)?;
+        let secret = point.multiply(client_share)?;
+        return Ok((point.public, secret));
+    }
+    let function = Function::MlKem768;
+    expect_len(function, "client share", group.client_share_len(), client_share)?;
+    let (key, peer_point) = client_share.split_at(ENCAPSULATION_KEY_LEN);
+    let call = Call::begin(function)?;
+    let reason = "fails the modulus check of FIPS 203";
+    let (mut share, mut secret) =
+        encapsulate(key).map_err(|_| Error::InvalidKey { function, reason })?;
+    call.corrupt(&mut secret);
+    call.done(0);
+    let point = Point::generate(group)?;
+    let classic = point.multiply(peer_point)?;
+    share.extend_from_slice(&point.public);
+    Ok((share, concat(&secret, &classic)))
+}
+
+/// A scalar on one curve with the point that belongs to it.
+struct Point {
+    group: Group,
+    scalar: Scalar,
+    public: Vec<u8>,
+}
+
+impl Point {
+    /// One multiplication, with the base point.
+    fn generate(group: Group) -> Result<Self, Error> {
+        let function = group.function();
+        let call = Call::begin(function)?;
+        let failed = |_| Error::ConditionCode { function, cc: ConditionCode::One };
+        let scalar = Scalar::generate(group.curve()).map_err(|_| no_random_data())?;
+        let public = scalar.public().map_err(failed)?;
+        call.done(0);
+        Ok(Self { group, scalar, public })
+    }
+
+    fn import(group: Group, private: &[u8]) -> Result<Self, Error> {
+        let function = group.function();
+        let failed = |_| Error::InvalidKey { function, reason: "not a private key of the curve" };
+        let scalar = Scalar::import(group.curve(), private).map_err(failed)?;
+        let public = scalar.public().map_err(failed)?;
+        Ok(Self { group, scalar, public })
+    }
+
+    fn multiply(&self, peer: &[u8]) -> Result<Secret, Error> {
+        let function = self.group.function();
+        expect_len(function, "public point", self.group.point_len(), peer)?;
+        let call = Call::begin(function)?;
+        let refused = Error::ConditionCode { function, cc: ConditionCode::Two };
+        // The library would also take the hybrid form, which no version of TLS has.
+        if self.group.curve() != Curve::X25519 && peer.first() != Some(&UNCOMPRESSED) {
+            return Err(refused);
+        }
+        let product = self.scalar.multiply(peer);
+        call.done(0);
+        let mut secret = product.map_err(|_| refused)?;
+        call.corrupt(&mut secret);
+        Ok(Secret(secret))
+    }
+}
+
+fn concat(mlkem: &[u8], classic: &Secret) -> Secret {
+    // At full capacity from the start: growing would leave a copy behind.
+    let mut secret = Vec::with_capacity(mlkem.len() + classic.0.len());
+    secret.extend_from_slice(mlkem);
+    secret.extend_from_slice(&classic.0);
+    Secret(Zeroizing::new(secret))
+}
+
+/// The only way in which making a key pair can fail.
+fn no_random_data() -> Error {
+    Error::ConditionCode { function: Function::PrnoSha512Drng, cc: ConditionCode::One }
+}
+
+fn mlkem_failed() -> Error {
+    Error::ConditionCode { function: Function::MlKem768, cc: ConditionCode::One }
+}
+
+fn expect_len(
+    function: Function,
+    what: &'static str,
+    expected: usize,
+    operand: &[u8],
+) -> Result<(), Error> {
+    if operand.len() == expected {
+        Ok(())
+    } else {
+        Err(Error::Length { function, what, expected, actual: operand.len() })
+    }
+}

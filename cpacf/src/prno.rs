@@ -1,0 +1,28 @@
+//! Random data: PRNO.
+//!
+//! Provider `host` answers with the library's DRBG (AES-256 CTR_DRBG of SP 800-90A, seeded by the
+//! operating system and reseeded by the library), under the name of the function a program on the
+//! machine would use, PRNO-SHA-512-DRNG.
+//!
+//! Source: NIST SP 800-90A; Principles of Operation, "Perform Random Number Operation".
+
+use crate::dispatch::Call;
+use crate::provider::host::random;
+use crate::{ConditionCode, Error, Function};
+
+/// Fills `out` with random data.
+///
+/// # Errors
+/// [`Error::ConditionCode`] if no random data can be had; [`Error::Blocked`] if the function is
+/// blocked. `out` must not be used then.
+pub fn fill(out: &mut [u8]) -> Result<(), Error> {
+    let function = Function::PrnoSha512Drng;
+    let call = Call::begin(function)?;
+    random::fill(out).map_err(|_| Error::ConditionCode { function, cc: ConditionCode::One })?;
+    if call.is_wrong() {
+        // A stuck source, the fault that health tests of SP 800-90B look for.
+        out.fill(0);
+    }
+    call.done(out.len());
+    Ok(())
+}
