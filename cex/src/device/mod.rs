@@ -1,0 +1,137 @@
+//! What a *simulated* card does with a message: decode, find the key, compute, encode.
+//!
+//! * [`worker`]: one thread for each card, serving its domains round robin;
+//! * [`single`]: the engine that does one request after the other;
+//! * [`raw_rsa`]: raw RSA over aws-lc-sys, the only unsafe file.
+//!
+//! An [`Engine`] gets up to [`Engine::batch`] requests of one shape at once. The batch engine
+//! (several RSA requests of one size in parallel vector lanes) will be a second implementation;
+//! nothing else has to change for it. There is no timer: an engine that is free takes what is
+//! there.
+
+pub(crate) mod raw_rsa;
+pub(crate) mod single;
+pub(crate) mod worker;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+
+use crate::Error;
+use crate::config::{CardConfig, CardType, EngineChoice};
+use crate::key::{KeyStore, Private};
+use crate::msg::{self, Operation, ReplyCode, type6, type50};
+use crate::request::{Digest, Scheme};
+
+/// CPU time of the calling thread.
+pub(crate) fn thread_cpu() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// One decoded request, ready for an engine.
+pub(crate) struct Job {
+    key: Arc<Private>,
+    work: Work,
+}
+
+enum Work {
+    /// A block of the length of the modulus.
+    Block(Vec<u8>),
+    Sign(Scheme, Digest),
+}
+
+impl Job {
+    /// Jobs of one shape may be executed together: the length of a block, 0 for all else.
+    fn shape(&self) -> usize {
+        match &self.work {
+            Work::Block(block) => block.len(),
+            Work::Sign(..) => 0,
+        }
+    }
+}
+
+/// A private-key operation failed: the key cannot do it, or the value is out of range.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OperandFault;
+
+/// One result for each job, in the order of the jobs.
+pub(crate) type Results = Vec<Result<Vec<u8>, OperandFault>>;
+
+/// What computes.
+pub(crate) trait Engine: Send {
+    /// Name for tables.
+    fn name(&self) -> &'static str;
+
+    /// Most jobs that [`Self::execute`] wants at once.
+    fn batch(&self) -> usize;
+
+    /// Executes jobs of one shape and appends their results.
+    fn execute(&mut self, jobs: &[Job], results: &mut Results);
+}
+
+/// The engine that a card is to have.
+pub(crate) fn engine(card: &CardConfig) -> Result<Box<dyn Engine>, Error> {
+    match card.engine {
+        EngineChoice::Auto | EngineChoice::Single => Ok(Box::new(single::Single)),
+        EngineChoice::Batch => Err(Error::NoBatchEngine { card: card.id }),
+    }
+}
+
+/// A card of this type does not know the message type.
+fn serves(kind: CardType, operation: &Operation<'_>) -> bool {
+    matches!(
+        (kind, operation),
+        (CardType::Cex8A, Operation::Block { .. }) | (CardType::Cex8C, Operation::Sign { .. })
+    )
+}
+
+/// Decodes a message and finds its key. The error is the reply to put.
+pub(crate) fn accept(kind: CardType, keys: &KeyStore, message: &[u8]) -> Result<Job, Vec<u8>> {
+    let operation = msg::decode_request(message).map_err(msg::encode_error)?;
+    if !serves(kind, &operation) {
+        return Err(msg::encode_error(ReplyCode::MESSAGE_TYPE));
+    }
+    match operation {
+        Operation::Block { handle, field } => {
+            let key = keys.find(handle).ok_or_else(|| refusal(kind))?;
+            let len = key.modulus_len().ok_or_else(|| msg::encode_error(ReplyCode::KEY_TYPE))?;
+            let lead = field
+                .len()
+                .checked_sub(len)
+                .ok_or_else(|| msg::encode_error(ReplyCode::MESSAGE_LENGTH))?;
+            let (zeros, block) = field.split_at(lead);
+            if zeros.iter().any(|byte| *byte != 0) {
+                return Err(msg::encode_error(ReplyCode::OPERAND_SIZE));
+            }
+            Ok(Job { key, work: Work::Block(block.to_vec()) })
+        }
+        Operation::Sign { handle, scheme, digest } => {
+            let key = keys.find(handle).ok_or_else(|| refusal(kind))?;
+            Ok(Job { key, work: Work::Sign(scheme, digest) })
+        }
+    }
+}
+
+/// The reply to a request whose key or operand cannot be used.
+fn refusal(kind: CardType) -> Vec<u8> {
+    match kind {
+        CardType::Cex8A => msg::encode_error(ReplyCode::OPERAND_INVALID),
+        // Return code 8, reason code 66: the key or the operand is not valid for the service.
+        CardType::Cex8C => type6::encode_refusal(8, 66),
+    }
+}
+
+/// The reply to an executed job.
+pub(crate) fn answer(kind: CardType, result: Result<Vec<u8>, OperandFault>) -> Vec<u8> {
+    match (kind, result) {
+        (CardType::Cex8A, Ok(result)) => type50::encode_reply(&result),
+        (CardType::Cex8C, Ok(result)) => type6::encode_reply(&result),
+        (_, Err(OperandFault)) => refusal(kind),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,27 @@
+//! The engine that does one request after the other, with aws-lc's own constant-time code.
+
+use super::{Engine, Job, OperandFault, Results, Work};
+
+/// One at a time.
+#[derive(Debug)]
+pub(crate) struct Single;
+
+impl Engine for Single {
+    fn name(&self) -> &'static str {
+        "single"
+    }
+
+    fn batch(&self) -> usize {
+        1
+    }
+
+    fn execute(&mut self, jobs: &[Job], results: &mut Results) {
+        results.extend(jobs.iter().map(|job| {
+            let result = match &job.work {
+                Work::Block(block) => job.key.exponentiate(block),
+                Work::Sign(scheme, digest) => job.key.sign(*scheme, digest),
+            };
+            result.map_err(|_| OperandFault)
+        }));
+    }
+}

@@ -1,0 +1,139 @@
+//! Which queue gets a request: the cheapest, as in the Linux zcrypt driver.
+//!
+//! cost of a card  = its load + speed rating of the request + 1000 if it was tried last
+//! cost of a queue = its load + speed rating of the request + 10000 if it was tried last
+//!
+//! The lowest cost wins, a tie goes to the smaller number of requests so far. Cards are compared
+//! first, then the queues of the winner. While a request is in flight its rating is part of the
+//! load of card and queue. Full queues are passed over; that all are full is an answer of its own.
+//! A retry rather waits for a full queue than goes back to the one that has just failed, as long
+//! as it is patient.
+
+use crate::config::CardType;
+use crate::key::{Curve, KeyKind};
+
+use super::Lane;
+
+/// Added to the cost of the card that was tried last.
+pub(crate) const CARD_PENALTY: u32 = 1_000;
+/// Added to the cost of the queue that was tried last.
+pub(crate) const QUEUE_PENALTY: u32 = 10_000;
+
+/// What a request needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Demand {
+    pub(crate) lane: Lane,
+    pub(crate) kind: KeyKind,
+}
+
+/// Speed rating of a request on a card type, lower is faster; `None` if the card cannot do it.
+///
+/// RSA figures are those of zcrypt for CRT keys: up to 256 bytes "2k", above "4k". zcrypt rates
+/// no ECDSA; ours are of the same scale (an RSA-2048 signature is 64): P-256 is several times
+/// cheaper than RSA-2048, P-384 comes near it, P-521 is a little above.
+pub(crate) fn speed_rating(card: CardType, demand: Demand) -> Option<u32> {
+    match (card, demand.lane, demand.kind) {
+        (CardType::Cex8A, Lane::RsaBlock, KeyKind::Rsa { bits: ..=2048 }) => Some(54),
+        (CardType::Cex8A, Lane::RsaBlock, KeyKind::Rsa { .. }) => Some(362),
+        (CardType::Cex8C, Lane::RsaBlock | Lane::RsaDigest, KeyKind::Rsa { bits: ..=2048 }) => {
+            Some(64)
+        }
+        (CardType::Cex8C, Lane::RsaBlock | Lane::RsaDigest, KeyKind::Rsa { .. }) => Some(376),
+        (CardType::Cex8C, Lane::Ec, KeyKind::Ec(curve)) => Some(match curve {
+            Curve::P256 => 12,
+            Curve::P384 => 50,
+            Curve::P521 => 80,
+        }),
+        _ => None,
+    }
+}
+
+/// A queue as the selection sees it.
+pub(crate) trait QueueView {
+    /// Online and able to take requests.
+    fn usable(&self) -> bool;
+    fn has_room(&self) -> bool;
+    fn load(&self) -> u32;
+    fn requests(&self) -> u64;
+}
+
+/// A card as the selection sees it.
+pub(crate) trait CardView {
+    fn kind(&self) -> CardType;
+    /// Taken online by the administrator.
+    fn online(&self) -> bool;
+    fn load(&self) -> u32;
+    fn requests(&self) -> u64;
+    fn queues(&self) -> impl Iterator<Item = impl QueueView>;
+}
+
+/// Result of a selection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Choice {
+    /// This queue of this card (indices), at this speed rating.
+    Queue { card: usize, queue: usize, weight: u32 },
+    /// There are queues that could do it, all full.
+    AllFull,
+    /// No queue can do it.
+    None,
+}
+
+/// Chooses a queue. `last` are the indices of card and queue of the previous try; a `patient`
+/// request waits for another one.
+pub(crate) fn select<C: CardView>(
+    cards: impl Iterator<Item = C>,
+    demand: Demand,
+    last: Option<(usize, usize)>,
+    patient: bool,
+) -> Choice {
+    let mut best: Option<((u32, u64), Choice)> = None;
+    let (mut candidates, mut other_full) = (false, false);
+    for (card, view) in cards.enumerate() {
+        let Some(weight) = speed_rating(view.kind(), demand).filter(|_| view.online()) else {
+            continue;
+        };
+        let last_queue = last.filter(|last| last.0 == card).map(|last| last.1);
+        let penalty = if last_queue.is_some() { CARD_PENALTY } else { 0 };
+        let cost = (view.load().saturating_add(weight + penalty), view.requests());
+        for (queue, view) in view.queues().enumerate().filter(|(_, view)| view.usable()) {
+            candidates = true;
+            other_full |=
+                patient && last.is_some() && last != Some((card, queue)) && !view.has_room();
+        }
+        if best.is_some_and(|(lowest, _)| cost >= lowest) {
+            continue;
+        }
+        if let Some(queue) = select_queue(view.queues(), weight, last_queue) {
+            best = Some((cost, Choice::Queue { card, queue, weight }));
+        }
+    }
+    match best {
+        Some((_, Choice::Queue { card, queue, .. }))
+            if last == Some((card, queue)) && other_full =>
+        {
+            Choice::AllFull
+        }
+        Some((_, choice)) => choice,
+        None if candidates => Choice::AllFull,
+        None => Choice::None,
+    }
+}
+
+fn select_queue<Q: QueueView>(
+    queues: impl Iterator<Item = Q>,
+    weight: u32,
+    last: Option<usize>,
+) -> Option<usize> {
+    let cost = |index, queue: &Q| {
+        let penalty = if last == Some(index) { QUEUE_PENALTY } else { 0 };
+        (queue.load().saturating_add(weight + penalty), queue.requests())
+    };
+    queues
+        .enumerate()
+        .filter(|(_, queue)| queue.usable() && queue.has_room())
+        .min_by_key(|(index, queue)| cost(*index, queue))
+        .map(|(index, _)| index)
+}
+
+#[cfg(test)]
+mod tests;

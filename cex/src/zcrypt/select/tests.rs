@@ -1,0 +1,197 @@
+//! Situations of the selection, each with the queue that has to win.
+
+use super::*;
+
+#[derive(Clone)]
+struct Q {
+    usable: bool,
+    room: bool,
+    load: u32,
+    requests: u64,
+}
+
+struct C {
+    kind: CardType,
+    online: bool,
+    load: u32,
+    requests: u64,
+    queues: Vec<Q>,
+}
+
+impl QueueView for &Q {
+    fn usable(&self) -> bool {
+        self.usable
+    }
+    fn has_room(&self) -> bool {
+        self.room
+    }
+    fn load(&self) -> u32 {
+        self.load
+    }
+    fn requests(&self) -> u64 {
+        self.requests
+    }
+}
+
+impl CardView for &C {
+    fn kind(&self) -> CardType {
+        self.kind
+    }
+    fn online(&self) -> bool {
+        self.online
+    }
+    fn load(&self) -> u32 {
+        self.load
+    }
+    fn requests(&self) -> u64 {
+        self.requests
+    }
+    fn queues(&self) -> impl Iterator<Item = impl QueueView> {
+        self.queues.iter()
+    }
+}
+
+fn q(load: u32, requests: u64) -> Q {
+    Q { usable: true, room: true, load, requests }
+}
+
+fn card(kind: CardType, load: u32, requests: u64, queues: &[Q]) -> C {
+    C { kind, online: true, load, requests, queues: queues.to_vec() }
+}
+
+fn a(load: u32, requests: u64) -> C {
+    card(CardType::Cex8A, load, requests, &[q(load, requests)])
+}
+
+fn c(load: u32, requests: u64) -> C {
+    card(CardType::Cex8C, load, requests, &[q(load, requests)])
+}
+
+const RSA_2K: Demand = Demand { lane: Lane::RsaBlock, kind: KeyKind::Rsa { bits: 2048 } };
+const RSA_4K: Demand = Demand { lane: Lane::RsaBlock, kind: KeyKind::Rsa { bits: 4096 } };
+const RSA_DIGEST: Demand = Demand { lane: Lane::RsaDigest, kind: KeyKind::Rsa { bits: 2048 } };
+const EC: Demand = Demand { lane: Lane::Ec, kind: KeyKind::Ec(Curve::P256) };
+
+fn won(cards: &[C], demand: Demand, last: Option<(usize, usize)>) -> Option<(usize, usize)> {
+    match select(cards.iter(), demand, last, true) {
+        Choice::Queue { card, queue, .. } => Some((card, queue)),
+        _ => None,
+    }
+}
+
+fn won_impatiently(cards: &[C], demand: Demand, last: (usize, usize)) -> Option<(usize, usize)> {
+    match select(cards.iter(), demand, Some(last), false) {
+        Choice::Queue { card, queue, .. } => Some((card, queue)),
+        _ => None,
+    }
+}
+
+#[test]
+fn ratings_are_those_of_zcrypt() {
+    let rsa = |bits| Demand { lane: Lane::RsaBlock, kind: KeyKind::Rsa { bits } };
+    for (kind, bits, rating) in [
+        (CardType::Cex8A, 2048, 54),
+        (CardType::Cex8A, 3072, 362),
+        (CardType::Cex8A, 4096, 362),
+        (CardType::Cex8C, 2048, 64),
+        (CardType::Cex8C, 2056, 376),
+        (CardType::Cex8C, 4096, 376),
+    ] {
+        assert_eq!(speed_rating(kind, rsa(bits)), Some(rating), "{kind} {bits}");
+    }
+    assert_eq!(speed_rating(CardType::Cex8A, EC), None);
+    assert_eq!(speed_rating(CardType::Cex8A, RSA_DIGEST), None);
+    assert_eq!(speed_rating(CardType::Cex8C, RSA_DIGEST), Some(64));
+    let ec = |curve| Demand { lane: Lane::Ec, kind: KeyKind::Ec(curve) };
+    let ratings = [Curve::P256, Curve::P384, Curve::P521]
+        .map(|curve| speed_rating(CardType::Cex8C, ec(curve)).unwrap());
+    assert!(ratings.is_sorted(), "{ratings:?}");
+}
+
+#[test]
+fn the_lowest_cost_wins() {
+    // The accelerator is faster, until its load makes up for it.
+    assert_eq!(won(&[c(0, 0), a(0, 0)], RSA_2K, None), Some((1, 0)));
+    assert_eq!(won(&[c(0, 0), a(9, 0)], RSA_2K, None), Some((1, 0)));
+    assert_eq!(won(&[c(0, 0), a(11, 0)], RSA_2K, None), Some((0, 0)));
+    assert_eq!(won(&[c(0, 0), a(13, 0)], RSA_4K, None), Some((1, 0)));
+    assert_eq!(won(&[c(0, 0), a(15, 0)], RSA_4K, None), Some((0, 0)));
+}
+
+#[test]
+fn a_tie_goes_to_the_smaller_number_of_requests() {
+    assert_eq!(won(&[a(10, 7), a(10, 6)], RSA_2K, None), Some((1, 0)));
+    assert_eq!(won(&[a(10, 6), a(10, 7)], RSA_2K, None), Some((0, 0)));
+    assert_eq!(won(&[c(0, 1), a(10, 0)], RSA_2K, None), Some((1, 0)));
+    let two = card(CardType::Cex8A, 0, 0, &[q(5, 9), q(5, 8), q(6, 0)]);
+    assert_eq!(won(&[two], RSA_2K, None), Some((0, 1)));
+}
+
+#[test]
+fn cards_are_compared_first_and_then_the_winners_queues() {
+    let busy_queue = card(CardType::Cex8A, 0, 0, &[q(500, 0), q(400, 0)]);
+    let idle_queue = card(CardType::Cex8A, 1, 0, &[q(0, 0)]);
+    assert_eq!(won(&[busy_queue, idle_queue], RSA_2K, None), Some((0, 1)));
+}
+
+#[test]
+fn only_cards_that_can_do_it_are_candidates() {
+    assert_eq!(won(&[a(0, 0), c(900, 9)], EC, None), Some((1, 0)));
+    assert_eq!(won(&[a(0, 0), c(900, 9)], RSA_DIGEST, None), Some((1, 0)));
+    assert_eq!(select([a(0, 0)].iter(), EC, None, true), Choice::None);
+    let offline = C { online: false, ..c(0, 0) };
+    assert_eq!(select([offline].iter(), EC, None, true), Choice::None);
+    let broken = card(CardType::Cex8C, 0, 0, &[Q { usable: false, ..q(0, 0) }]);
+    assert_eq!(select([broken].iter(), EC, None, true), Choice::None);
+    assert_eq!(select(std::iter::empty::<&C>(), EC, None, true), Choice::None);
+}
+
+#[test]
+fn full_queues_are_passed_over() {
+    let full = Q { room: false, ..q(0, 0) };
+    let half = card(CardType::Cex8A, 0, 0, &[full.clone(), q(300, 3)]);
+    assert_eq!(won(&[half], RSA_2K, None), Some((0, 1)));
+    let card_full = card(CardType::Cex8A, 0, 0, std::slice::from_ref(&full));
+    assert_eq!(won(&[card_full, c(800, 0)], RSA_2K, None), Some((1, 0)));
+    let all = [card(CardType::Cex8A, 0, 0, std::slice::from_ref(&full))];
+    assert_eq!(select(all.iter(), RSA_2K, None, true), Choice::AllFull);
+    assert_eq!(select(all.iter(), EC, None, true), Choice::None);
+}
+
+#[test]
+fn the_last_card_and_queue_are_avoided() {
+    let (load, last) = (0, Some((0, 0)));
+    assert_eq!(won(&[a(load, 0), a(load + 999, 0)], RSA_2K, last), Some((1, 0)));
+    assert_eq!(won(&[a(load, 0), a(load + 1001, 0)], RSA_2K, last), Some((0, 0)));
+    // On the same card the other queue wins, unless it is far more loaded.
+    let two = |other| card(CardType::Cex8A, 0, 0, &[q(0, 0), q(other, 0)]);
+    assert_eq!(won(&[two(9_999)], RSA_2K, last), Some((0, 1)));
+    assert_eq!(won(&[two(10_001)], RSA_2K, last), Some((0, 0)));
+    // APQN 00.0000 is penalised like any other; Linux takes it for "none".
+    assert_eq!(won(&[two(0)], RSA_2K, last), Some((0, 1)));
+    // The only one is taken again.
+    assert_eq!(won(&[a(0, 0)], RSA_2K, last), Some((0, 0)));
+}
+
+#[test]
+fn a_retry_waits_for_a_full_queue_rather_than_go_back() {
+    let full = Q { room: false, ..q(500, 0) };
+    let cards = [a(0, 0), card(CardType::Cex8A, 500, 0, std::slice::from_ref(&full))];
+    assert_eq!(won(&cards, RSA_2K, None), Some((0, 0)));
+    assert_eq!(select(cards.iter(), RSA_2K, Some((0, 0)), true), Choice::AllFull);
+    let one_card = [card(CardType::Cex8A, 0, 0, &[q(0, 0), full.clone()])];
+    assert_eq!(select(one_card.iter(), RSA_2K, Some((0, 0)), true), Choice::AllFull);
+    // Not for ever.
+    assert_eq!(won_impatiently(&cards, RSA_2K, (0, 0)), Some((0, 0)));
+    assert_eq!(won_impatiently(&one_card, RSA_2K, (0, 0)), Some((0, 0)));
+    // A queue that is not usable is not waited for.
+    let gone = Q { usable: false, ..full };
+    let cards = [a(0, 0), card(CardType::Cex8A, 0, 0, &[gone])];
+    assert_eq!(won(&cards, RSA_2K, Some((0, 0))), Some((0, 0)));
+}
+
+#[test]
+fn the_weight_is_the_rating_alone() {
+    let choice = select([a(70, 1)].iter(), RSA_2K, Some((0, 0)), true);
+    assert_eq!(choice, Choice::Queue { card: 0, queue: 0, weight: 54 });
+}
