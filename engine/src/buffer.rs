@@ -1,0 +1,196 @@
+//! Byte buffers of a connection, and the pool they come from.
+//!
+//! Purpose: a connection owns memory only while bytes are on their way. A buffer is taken from the
+//! pool of the event loop when something arrives and goes back when it is empty, so that an idle
+//! connection costs no buffer at all.
+//!
+//! Invariants: `start <= end <= capacity`; the memory is always initialised; the capacity changes
+//! only where the owner asks for it and says the bound, so a peer cannot make us grow.
+
+/// Room for four full TLS records with their overhead.
+pub const BUFFER_BYTES: usize = 68 * 1024;
+
+/// A bounded queue of bytes: filled at the end, consumed at the front.
+#[derive(Debug, Default)]
+pub struct Buffer {
+    memory: Box<[u8]>,
+    start: usize,
+    end: usize,
+}
+
+impl Buffer {
+    /// A buffer with memory of its own.
+    #[must_use]
+    pub fn with_capacity(bytes: usize) -> Self {
+        Self { memory: vec![0; bytes].into_boxed_slice(), start: 0, end: 0 }
+    }
+
+    /// The bytes that wait.
+    #[must_use]
+    pub fn data(&self) -> &[u8] {
+        &self.memory[self.start..self.end]
+    }
+
+    /// The bytes that wait, to be worked on in place.
+    pub fn data_mut(&mut self) -> &mut [u8] {
+        &mut self.memory[self.start..self.end]
+    }
+
+    /// How many bytes wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Whether nothing waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.start == self.end
+    }
+
+    /// Whether the buffer has memory; an empty one may have been given back to the pool.
+    #[must_use]
+    pub fn has_memory(&self) -> bool {
+        !self.memory.is_empty()
+    }
+
+    /// Bytes that can still be added.
+    #[must_use]
+    pub fn room(&self) -> usize {
+        self.memory.len() - self.len()
+    }
+
+    /// The whole free space, moved together at the end.
+    pub fn space(&mut self) -> &mut [u8] {
+        if self.start > 0 {
+            self.memory.copy_within(self.start..self.end, 0);
+            self.end -= self.start;
+            self.start = 0;
+        }
+        &mut self.memory[self.end..]
+    }
+
+    /// Moves what waits to memory of `bytes`, if that is more than there is.
+    pub fn grow_to(&mut self, bytes: usize) {
+        if bytes > self.memory.len() {
+            let mut larger = Self::with_capacity(bytes);
+            larger.append(self.data());
+            *self = larger;
+        }
+    }
+
+    /// Says that `count` bytes were written to [`Self::space`].
+    pub fn filled(&mut self, count: usize) {
+        self.end = (self.end + count).min(self.memory.len());
+    }
+
+    /// Takes `count` bytes away at the front.
+    pub fn consume(&mut self, count: usize) {
+        self.start = (self.start + count).min(self.end);
+        if self.start == self.end {
+            self.start = 0;
+            self.end = 0;
+        }
+    }
+
+    /// Appends as much of `bytes` as fits and says how much that was.
+    pub fn append(&mut self, bytes: &[u8]) -> usize {
+        let space = self.space();
+        let count = bytes.len().min(space.len());
+        space[..count].copy_from_slice(&bytes[..count]);
+        self.filled(count);
+        count
+    }
+
+    /// Forgets everything that waits.
+    pub fn clear(&mut self) {
+        self.start = 0;
+        self.end = 0;
+    }
+}
+
+/// Idle buffers of one event loop.
+#[derive(Debug)]
+pub struct BufferPool {
+    free: Vec<Buffer>,
+    kept_max: usize,
+}
+
+impl BufferPool {
+    /// A pool that keeps at most `kept_max` idle buffers.
+    #[must_use]
+    pub fn new(kept_max: usize) -> Self {
+        Self { free: Vec::new(), kept_max }
+    }
+
+    /// Gives `buffer` memory if it has none.
+    pub fn supply(&mut self, buffer: &mut Buffer) {
+        if !buffer.has_memory() {
+            *buffer = self.free.pop().unwrap_or_else(|| Buffer::with_capacity(BUFFER_BYTES));
+        }
+    }
+
+    /// Takes the memory of `buffer` back if it is empty.
+    ///
+    /// What it held stays in the memory until it is overwritten: plaintext of one connection never
+    /// reaches another, because a buffer only ever shows what was written to it.
+    pub fn reclaim(&mut self, buffer: &mut Buffer) {
+        if buffer.has_memory() && buffer.is_empty() {
+            let buffer = std::mem::take(buffer);
+            // One that had to grow is not worth keeping.
+            if buffer.memory.len() == BUFFER_BYTES && self.free.len() < self.kept_max {
+                self.free.push(buffer);
+            }
+        }
+    }
+
+    /// Idle buffers in the pool.
+    #[must_use]
+    pub fn idle(&self) -> usize {
+        self.free.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_come_out_in_the_order_they_went_in() {
+        let mut buffer = Buffer::with_capacity(8);
+        assert_eq!(buffer.append(b"abcdef"), 6);
+        buffer.consume(4);
+        assert_eq!(buffer.append(b"ghijkl"), 6);
+        assert_eq!(buffer.data(), b"efghijkl");
+        assert_eq!(buffer.append(b"x"), 0, "full");
+        buffer.consume(100);
+        assert!(buffer.is_empty());
+        assert_eq!(buffer.room(), 8);
+    }
+
+    #[test]
+    fn a_buffer_that_grows_keeps_its_bytes() {
+        let mut buffer = Buffer::with_capacity(4);
+        buffer.append(b"abcd");
+        buffer.consume(1);
+        buffer.grow_to(8);
+        assert_eq!((buffer.data(), buffer.room()), (&b"bcd"[..], 5));
+        buffer.grow_to(2);
+        assert_eq!(buffer.room(), 5, "it never shrinks");
+    }
+
+    #[test]
+    fn an_empty_buffer_gives_its_memory_back_and_a_used_one_keeps_it() {
+        let mut pool = BufferPool::new(1);
+        let mut buffer = Buffer::default();
+        assert_eq!(buffer.append(b"x"), 0, "no memory, no bytes");
+        pool.supply(&mut buffer);
+        buffer.append(b"x");
+        pool.reclaim(&mut buffer);
+        assert!(buffer.has_memory());
+        buffer.consume(1);
+        pool.reclaim(&mut buffer);
+        assert!(!buffer.has_memory());
+        assert_eq!(pool.idle(), 1);
+    }
+}

@@ -1,0 +1,306 @@
+//! From the first byte to the end of the handshake.
+
+use std::any::Any;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use rustls::server::UnbufferedServerConnection;
+
+use super::{Connection, PeerClosed, Phase, Progress, known, rule_outcome};
+use crate::failure;
+use crate::handshake::context::{Context, SigningFailure};
+use crate::handshake::fiber::{Fiber, Resume, Step};
+use crate::handshake::flight::{Flight, FlightEnd, encode_after_failure};
+use crate::hello::{self, ClientHello, Preface};
+use crate::iana;
+use crate::member::{Member, Reply, thread_cpu};
+use crate::provider;
+use crate::record::Refusal;
+use crate::rules;
+use crate::service::Service;
+
+impl Connection {
+    /// Goes on with the bytes that have been received.
+    pub fn advance(&mut self, member: &Member) -> Progress {
+        match &mut self.phase {
+            Phase::Hello(_) => self.measured(|connection| connection.read_hello(member)),
+            Phase::Waiting(_) if self.input.len() > self.seen => {
+                self.measured(|connection| connection.run_flight(member))
+            }
+            Phase::Waiting(_) => Progress::NeedInput,
+            Phase::Suspended(_) => Progress::Suspended,
+            Phase::Established(_) => Progress::Established,
+            Phase::Ended => Progress::Failed,
+        }
+    }
+
+    /// Goes on with the reply of a card.
+    pub fn complete(&mut self, member: &Member, reply: Reply) -> Progress {
+        match std::mem::replace(&mut self.phase, Phase::Ended) {
+            Phase::Suspended(fiber) => {
+                member.count_resumed();
+                self.handshake_cpu += reply.host_cpu;
+                self.measured(|connection| {
+                    let step = fiber.resume(Resume::Signed(reply.completion));
+                    connection.take_over(member, step)
+                })
+            }
+            // A reply for a handshake that was ended meanwhile.
+            other => {
+                self.phase = other;
+                self.advance(member)
+            }
+        }
+    }
+
+    /// Adds the CPU time of `work` to that of the handshake.
+    fn measured(&mut self, work: impl FnOnce(&mut Self) -> Progress) -> Progress {
+        let before = thread_cpu();
+        let progress = work(self);
+        self.handshake_cpu += thread_cpu().saturating_sub(before);
+        progress
+    }
+
+    fn read_hello(&mut self, member: &Member) -> Progress {
+        let Phase::Hello(reader) = &mut self.phase else { return Progress::Failed };
+        match reader.read(self.input.data()) {
+            hello::Progress::NeedMore { .. } => Progress::NeedInput,
+            hello::Progress::Hello(hello) => self.accept_hello(member, Rc::from(hello)),
+            hello::Progress::Refuse(refused) => {
+                let refusal = refused.refusal();
+                self.hello = refused.hello.map(Rc::from);
+                self.refuse(refusal);
+                Progress::Failed
+            }
+            hello::Progress::NotTls(preface) => {
+                let rule = match preface {
+                    Preface::PlainHttp => &rules::PLAIN_HTTP,
+                    Preface::Proxy => &rules::PROXY_HEADER,
+                    Preface::Ssh | Preface::Telnet | Preface::Other => &rules::NOT_TLS,
+                };
+                let reason = format!("the client sent {} instead of TLS", preface.word());
+                self.refuse(rule.refusal(reason));
+                Progress::Failed
+            }
+        }
+    }
+
+    /// Refuses in clear, before rustls has seen a byte.
+    fn refuse(&mut self, refusal: Refusal) {
+        match refusal.alert_sent {
+            Some(alert) => self.fail_with_alert(refusal, alert),
+            None => {
+                let outcome = rule_outcome(&refusal);
+                self.fail(refusal, outcome);
+            }
+        }
+    }
+
+    fn accept_hello(&mut self, member: &Member, hello: Rc<ClientHello>) -> Progress {
+        self.hello = Some(Rc::clone(&hello));
+        let chosen = self.set.choose(hello.sni.as_deref()).map(Arc::clone);
+        let refusal = match chosen {
+            Err(rule) => Some(rule.refusal(match &hello.sni {
+                Some(name) => format!("no service of this address answers to `{name}`"),
+                None => "the client names no server".to_owned(),
+            })),
+            Ok(service) => {
+                let refusal = unsuitable(&hello, &service);
+                self.service = Some(service);
+                refusal
+            }
+        };
+        if let Some(refusal) = refusal {
+            self.refuse(refusal);
+            return Progress::Failed;
+        }
+        let Some(service) = &self.service else { return Progress::Failed };
+        match UnbufferedServerConnection::new(Arc::clone(&service.tls)) {
+            Ok(tls) => {
+                self.context = Some(Context::new(hello, Rc::clone(member.offload()), self.token));
+                self.phase = Phase::Waiting(Box::new(tls));
+                Progress::HelloRead
+            }
+            Err(error) => {
+                self.refuse(rules::INTERNAL_ERROR.refusal(error.to_string()));
+                Progress::Failed
+            }
+        }
+    }
+
+    fn run_flight(&mut self, member: &Member) -> Progress {
+        let Some(context) = self.context.clone() else { return Progress::Failed };
+        // A flight after the first one seldom signs, and its client has waited once already.
+        if !self.answered && !member.may_start_handshake() {
+            let reason = format!("{} handshakes wait for a card already", member.suspended());
+            self.end(member, &rules::TOO_MANY_HANDSHAKES, reason);
+            return Progress::Failed;
+        }
+        let stack = match member.take_stack() {
+            Ok(stack) => stack,
+            Err(error) => {
+                let reason = format!("no stack for the handshake can be had: {error}");
+                self.end(member, &rules::TOO_MANY_HANDSHAKES, reason);
+                return Progress::Failed;
+            }
+        };
+        let Phase::Waiting(tls) = std::mem::replace(&mut self.phase, Phase::Ended) else {
+            return Progress::Failed;
+        };
+        let flight = Flight::new(tls, std::mem::take(&mut self.input), self.seen);
+        let step = Fiber::start(stack, context, Box::new(move || flight.run()));
+        self.take_over(member, step)
+    }
+
+    /// Takes over what a step of a fiber leaves.
+    fn take_over(&mut self, member: &Member, step: Step<Flight>) -> Progress {
+        match step {
+            Step::Suspended(fiber) => {
+                member.count_suspended();
+                self.phase = Phase::Suspended(fiber);
+                Progress::Suspended
+            }
+            Step::Done(flight, stack) => {
+                member.give_back_stack(stack);
+                self.land(flight)
+            }
+            Step::Panicked(payload) => {
+                self.fail_panicked(payload.as_ref());
+                Progress::Failed
+            }
+        }
+    }
+
+    /// Takes over the connection at the end of a flight.
+    fn land(&mut self, mut flight: Flight) -> Progress {
+        let signing_failure = self.note_key_operation();
+        if let FlightEnd::Failed(error) = &flight.end {
+            let error = error.clone();
+            if let Some(failure) = signing_failure {
+                self.fail_signing(failure);
+                return Progress::Failed;
+            }
+            encode_after_failure(&mut flight.tls, &mut flight.input, &mut flight.output);
+            let mut refusal = failure::refusal(&error, self.hello.as_deref());
+            if flight.output.is_empty() {
+                refusal.alert_sent = None;
+            } else if let Some(alert) = failure::plaintext_alert(&flight.output) {
+                refusal.alert_sent = Some(alert);
+            }
+            self.push_output(&flight.output);
+            let outcome = rule_outcome(&refusal);
+            self.fail(refusal, outcome);
+            return Progress::Failed;
+        }
+        self.push_output(&flight.output);
+        self.input = flight.input;
+        self.seen = flight.seen;
+        if matches!(flight.end, FlightEnd::NeedInput) {
+            self.phase = Phase::Waiting(flight.tls);
+            return Progress::NeedInput;
+        }
+        self.early_plaintext = flight.early_plaintext;
+        if flight.peer_closed {
+            self.peer_closed = PeerClosed::Unreported;
+        }
+        self.note_negotiated(&flight.tls);
+        self.handshake_time = self.first_byte.map(|first| first.elapsed());
+        self.context = None;
+        self.phase = Phase::Established(flight.tls);
+        Progress::Established
+    }
+
+    /// Moves what the signer left in the context to the connection.
+    fn note_key_operation(&mut self) -> Option<SigningFailure> {
+        let context = self.context.as_deref()?;
+        let negotiated = &mut self.negotiated;
+        if let Some(scheme) = context.scheme.take() {
+            negotiated.signature_scheme = Some(known(iana::scheme_name(u16::from(scheme))));
+        }
+        if let Some(label) = context.certificate.take() {
+            negotiated.certificate = Some(label);
+        }
+        if let Some(operation) = context.key_operation.take() {
+            negotiated.key_operation = Some(operation);
+        }
+        context.failure.take()
+    }
+
+    /// No signature: rustls has queued a ServerHello that must not be sent and would send no alert
+    /// by itself. The client has seen nothing of this flight, so an alert in clear is in place.
+    fn fail_signing(&mut self, failure: SigningFailure) {
+        let SigningFailure(icsf) = failure;
+        let mut refusal = rules::SIGNING_FAILED.refusal(icsf.to_string());
+        if let Some(code) = icsf.code() {
+            refusal.hint = code.action.into();
+        }
+        refusal.icsf = Some(icsf);
+        self.refuse(refusal);
+    }
+
+    /// Resumes a suspended flight with an error and takes its stack back.
+    pub(super) fn cancel_flight(&mut self, member: &Member) {
+        match std::mem::replace(&mut self.phase, Phase::Ended) {
+            Phase::Suspended(fiber) => {
+                member.count_resumed();
+                if let Step::Done(_, stack) = fiber.resume(Resume::Cancelled) {
+                    member.give_back_stack(stack);
+                }
+                // What the signer noted about its own end is not the reason of ours.
+                let _ = self.note_key_operation();
+            }
+            other => self.phase = other,
+        }
+    }
+
+    pub(super) fn fail_panicked(&mut self, payload: &(dyn Any + Send)) {
+        let refusal = match provider::escaped(payload) {
+            Some(icsf) => {
+                let mut refusal = rules::CRYPTO_FAILED.refusal(icsf.to_string());
+                refusal.icsf = Some(icsf);
+                refusal
+            }
+            None => rules::INTERNAL_ERROR.refusal(panic_text(payload)),
+        };
+        if self.handshake_time.is_none() {
+            self.refuse(refusal);
+        } else {
+            let outcome = rule_outcome(&refusal);
+            self.fail(refusal, outcome);
+        }
+    }
+}
+
+fn panic_text(payload: &(dyn Any + Send)) -> String {
+    let text = payload
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| payload.downcast_ref::<String>().map(String::as_str));
+    format!("a panic was contained: {}", text.unwrap_or("no text"))
+}
+
+/// What makes a hello useless for a service before rustls needs to see it.
+fn unsuitable(hello: &ClientHello, service: &Service) -> Option<Refusal> {
+    let common13 = service.tls13 && hello.offers_version(iana::TLS13);
+    let common12 = service.tls12 && hello.offers_version(iana::TLS12);
+    if !common13 && !common12 {
+        let served = match (service.tls12, service.tls13) {
+            (true, false) => "TLS 1.2 only",
+            (false, true) => "TLS 1.3 only",
+            _ => "TLS 1.2 and TLS 1.3",
+        };
+        return Some(rules::PROTOCOL_TOO_OLD.refusal(format!(
+            "the client offers {}; the service speaks {served}",
+            hello.offer().versions.join(", ")
+        )));
+    }
+    // RFC 7507 §3: a client that fell back although we speak something newer is being attacked,
+    // or something on the way is broken.
+    if hello.fallback_scsv && service.tls13 && !common13 {
+        return Some(
+            rules::INAPPROPRIATE_FALLBACK
+                .refusal("the client fell back to TLS 1.2 although this service speaks TLS 1.3"),
+        );
+    }
+    None
+}

@@ -1,0 +1,378 @@
+//! One TLS connection without sockets: bytes in, bytes out, "waiting for a card".
+//!
+//! Purpose: the state machine between accept and close. It reads the hello itself, chooses the
+//! service, runs the flights of the handshake on fibers, and afterwards opens and seals records in
+//! the buffers of the event loop.
+//!
+//! Invariants:
+//! - one rustls connection per client, created only after our reader has accepted its hello;
+//! - while suspended the connection touches nothing: rustls' state and the input are on the fiber;
+//! - everything rustls queues is moved to the output, whoever caused it;
+//! - after a failure no further input is processed, and the output holds at most one alert;
+//! - a panic below ends this connection alone and is recorded as a fault of ours.
+//!
+//! What it does not do: sockets, deadlines, backends (the server's), choosing certificates
+//! ([`crate::certs`]).
+//!
+//! Source: RFC 8446, RFC 5246.
+
+mod handshake;
+mod traffic;
+
+use std::borrow::Cow;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::HandshakeKind;
+use rustls::server::UnbufferedServerConnection;
+
+use crate::alert::Alert;
+use crate::buffer::{BUFFER_BYTES, Buffer};
+use crate::handshake::context::Context;
+use crate::handshake::fiber::Fiber;
+use crate::handshake::flight::Flight;
+use crate::hello::{ClientHello, HelloReader};
+use crate::iana;
+use crate::member::Member;
+use crate::record::{KeyOperation, Outcome, Record, Refusal};
+use crate::rules::Rule;
+use crate::service::{Service, ServiceSet};
+
+pub use traffic::Opened;
+
+/// Input of a connection in its handshake, unless the client sends more: clients that stop in the
+/// middle of their hello cost little, however many they are.
+const HANDSHAKE_BYTES: usize = 4 * 1024;
+
+/// How far a connection has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    /// More bytes from the client are needed.
+    NeedInput,
+    /// The hello is read and the service chosen; the next [`Connection::advance`] starts the
+    /// handshake. This is the place to refuse it by a limit.
+    HelloRead,
+    /// A card is at work; [`Connection::complete`] goes on.
+    Suspended,
+    /// The handshake is complete: records can be opened and sealed.
+    Established,
+    /// The connection is refused or broken; send the output, then close.
+    Failed,
+}
+
+enum Phase {
+    /// Reading the hello.
+    Hello(HelloReader),
+    /// Between two flights.
+    Waiting(Box<UnbufferedServerConnection>),
+    /// A flight waits for a card.
+    Suspended(Fiber<Flight>),
+    /// Application data.
+    Established(Box<UnbufferedServerConnection>),
+    /// Nothing more will be processed.
+    Ended,
+}
+
+/// What was negotiated.
+#[derive(Debug, Default)]
+struct Negotiated {
+    version: Option<&'static str>,
+    suite: Option<&'static str>,
+    group: Option<&'static str>,
+    signature_scheme: Option<&'static str>,
+    resumed: bool,
+    alpn: Option<String>,
+    certificate: Option<String>,
+    key_operation: Option<KeyOperation>,
+}
+
+/// One connection.
+pub struct Connection {
+    token: u64,
+    set: Arc<ServiceSet>,
+    service: Option<Arc<Service>>,
+    hello: Option<Rc<ClientHello>>,
+    phase: Phase,
+    input: Buffer,
+    /// Bytes at the front of `input` that rustls has seen and wants to see again (a record or a
+    /// handshake message that is not complete).
+    seen: usize,
+    output: Buffer,
+    /// Whether the client was sent anything.
+    answered: bool,
+    early_plaintext: Vec<u8>,
+    peer_closed: PeerClosed,
+    close_notify_sent: bool,
+    context: Option<Rc<Context>>,
+    negotiated: Negotiated,
+    refusal: Option<Refusal>,
+    outcome: Option<Outcome>,
+    first_byte: Option<Instant>,
+    handshake_time: Option<Duration>,
+    handshake_cpu: Duration,
+}
+
+/// Whether the peer has sent close_notify, and whether that was reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum PeerClosed {
+    No,
+    Unreported,
+    Reported,
+}
+
+impl std::fmt::Debug for Connection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let phase = match self.phase {
+            Phase::Hello(_) => "Hello",
+            Phase::Waiting(_) => "Waiting",
+            Phase::Suspended(_) => "Suspended",
+            Phase::Established(_) => "Established",
+            Phase::Ended => "Ended",
+        };
+        f.debug_struct("Connection")
+            .field("token", &self.token)
+            .field("phase", &phase)
+            .field("input", &self.input.len())
+            .field("output", &self.output.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Connection {
+    /// A connection accepted on the address of `set`. Replies of cards carry `token`.
+    #[must_use]
+    pub fn new(set: Arc<ServiceSet>, token: u64) -> Self {
+        Self {
+            token,
+            set,
+            service: None,
+            hello: None,
+            phase: Phase::Hello(HelloReader::default()),
+            input: Buffer::default(),
+            seen: 0,
+            output: Buffer::default(),
+            answered: false,
+            early_plaintext: Vec::new(),
+            peer_closed: PeerClosed::No,
+            close_notify_sent: false,
+            context: None,
+            negotiated: Negotiated::default(),
+            refusal: None,
+            outcome: None,
+            first_byte: None,
+            handshake_time: None,
+            handshake_cpu: Duration::ZERO,
+        }
+    }
+
+    /// Where to put bytes from the client; empty while a card is at work, after a failure, or when
+    /// the buffer is full.
+    pub fn input_space(&mut self, member: &Member) -> &mut [u8] {
+        match self.phase {
+            Phase::Suspended(_) | Phase::Ended => return &mut [],
+            Phase::Hello(_) | Phase::Waiting(_) if !self.input.has_memory() => {
+                self.input = Buffer::with_capacity(HANDSHAKE_BYTES);
+            }
+            Phase::Hello(_) | Phase::Waiting(_) if self.input.room() > 0 => {}
+            _ => {
+                member.supply(&mut self.input);
+                self.input.grow_to(BUFFER_BYTES);
+            }
+        }
+        self.input.space()
+    }
+
+    /// Says that `count` bytes were put into [`Self::input_space`].
+    pub fn received(&mut self, count: usize) {
+        if count > 0 && self.first_byte.is_none() {
+            self.first_byte = Some(Instant::now());
+        }
+        self.input.filled(count);
+    }
+
+    /// Bytes for the client.
+    #[must_use]
+    pub fn output(&self) -> &[u8] {
+        self.output.data()
+    }
+
+    /// Says that `count` bytes of [`Self::output`] were sent.
+    pub fn sent(&mut self, count: usize) {
+        self.output.consume(count);
+    }
+
+    /// Bytes from the client that were not processed yet.
+    #[must_use]
+    pub fn has_unprocessed_input(&self) -> bool {
+        self.input.len() > self.seen || !self.early_plaintext.is_empty()
+    }
+
+    /// Gives buffers that hold nothing back to the member.
+    pub fn release_idle_memory(&mut self, member: &Member) {
+        member.reclaim(&mut self.input);
+        member.reclaim(&mut self.output);
+    }
+
+    /// Whether a card is at work for this connection.
+    #[must_use]
+    pub fn is_suspended(&self) -> bool {
+        matches!(self.phase, Phase::Suspended(_))
+    }
+
+    /// Whether the handshake is complete and the connection is sound.
+    #[must_use]
+    pub fn is_established(&self) -> bool {
+        matches!(self.phase, Phase::Established(_))
+    }
+
+    /// Whether the client has sent a complete hello.
+    #[must_use]
+    pub fn has_hello(&self) -> bool {
+        self.hello.is_some()
+    }
+
+    /// Whether any byte came from the client.
+    #[must_use]
+    pub fn has_heard(&self) -> bool {
+        self.first_byte.is_some()
+    }
+
+    /// The service, once it is chosen.
+    #[must_use]
+    pub fn service(&self) -> Option<&Arc<Service>> {
+        self.service.as_ref()
+    }
+
+    /// The server name the client asked for.
+    #[must_use]
+    pub fn server_name(&self) -> Option<&str> {
+        self.hello.as_deref().and_then(|h| h.sni.as_deref())
+    }
+
+    /// Protocol agreed by ALPN.
+    #[must_use]
+    pub fn alpn(&self) -> Option<&str> {
+        self.negotiated.alpn.as_deref()
+    }
+
+    /// Protocol version and cipher suite, for the backend's PROXY header.
+    #[must_use]
+    pub fn version_and_suite(&self) -> (Option<&'static str>, Option<&'static str>) {
+        (self.negotiated.version, self.negotiated.suite)
+    }
+
+    /// Why the connection was refused or broke, if it did.
+    #[must_use]
+    pub fn refusal(&self) -> Option<&Refusal> {
+        self.refusal.as_ref()
+    }
+
+    /// Ends the connection by a rule of the server (deadline, limit, shutdown).
+    ///
+    /// A suspended handshake is resumed with an error, so that its stack unwinds in order and goes
+    /// back to the pool. No alert is sent unless the rule has one and the client can read it.
+    pub fn end(&mut self, member: &Member, rule: &'static Rule, reason: String) {
+        self.cancel_flight(member);
+        let mut refusal = rule.refusal(reason);
+        match rule.alert {
+            Some(alert) if self.has_hello() && !self.answered => {
+                self.fail_with_alert(refusal, alert);
+            }
+            _ => {
+                refusal.alert_sent = None;
+                self.fail(refusal, rule.outcome);
+            }
+        }
+    }
+
+    /// Fills in everything the engine knows about the connection.
+    pub fn describe(&self, record: &mut Record) {
+        record.service = self.service.as_ref().map(|s| s.name.clone());
+        record.sni = self.server_name().map(str::to_owned);
+        record.version = self.negotiated.version;
+        record.suite = self.negotiated.suite;
+        record.group = self.negotiated.group;
+        record.signature_scheme = self.negotiated.signature_scheme;
+        record.resumed = self.negotiated.resumed;
+        record.alpn.clone_from(&self.negotiated.alpn);
+        // One that was chosen is presented only together with a signature.
+        if self.negotiated.signature_scheme.is_some() {
+            record.certificate.clone_from(&self.negotiated.certificate);
+        }
+        record.key_operation.clone_from(&self.negotiated.key_operation);
+        record.handshake = self.handshake_time;
+        if self.hello.is_some() {
+            record.handshake_cpu = Some(self.handshake_cpu);
+        }
+        if let Some(outcome) = self.outcome {
+            record.outcome = outcome;
+        }
+        if let Some(refusal) = &self.refusal {
+            record.refusal = Some(refusal.clone());
+            if self.handshake_time.is_none() {
+                record.offer = self.hello.as_deref().map(ClientHello::offer);
+            }
+        }
+    }
+
+    /// Records what ended the connection; the first word counts.
+    fn fail(&mut self, refusal: Refusal, outcome: Outcome) {
+        if self.refusal.is_none() {
+            self.refusal = Some(refusal);
+            self.outcome = Some(outcome);
+        }
+        self.phase = Phase::Ended;
+        self.input.clear();
+        self.seen = 0;
+    }
+
+    /// As [`Self::fail`], with a fatal alert in clear for the client.
+    fn fail_with_alert(&mut self, mut refusal: Refusal, alert: Alert) {
+        let outcome = rule_outcome(&refusal);
+        refusal.alert_sent = Some(alert);
+        self.push_output(&alert_record(alert));
+        self.fail(refusal, outcome);
+    }
+
+    /// Appends to the output; a full buffer grows once by what is needed, which only handshake
+    /// flights and alerts can cause.
+    fn push_output(&mut self, bytes: &[u8]) {
+        self.answered |= !bytes.is_empty();
+        if self.output.room() < bytes.len() {
+            self.output.grow_to((self.output.len() + bytes.len()).max(BUFFER_BYTES));
+        }
+        self.output.append(bytes);
+    }
+
+    fn note_negotiated(&mut self, tls: &UnbufferedServerConnection) {
+        let negotiated = &mut self.negotiated;
+        negotiated.version =
+            tls.protocol_version().map(|v| known(iana::version_name(u16::from(v))));
+        negotiated.suite =
+            tls.negotiated_cipher_suite().map(|s| known(iana::suite_name(u16::from(s.suite()))));
+        negotiated.group = tls
+            .negotiated_key_exchange_group()
+            .map(|g| known(iana::group_name(u16::from(g.name()))));
+        negotiated.resumed = tls.handshake_kind() == Some(HandshakeKind::Resumed);
+        negotiated.alpn = tls.alpn_protocol().map(|p| p.escape_ascii().to_string());
+    }
+}
+
+/// A fatal alert in clear (RFC 8446 §6, §5.1).
+fn alert_record(alert: Alert) -> [u8; 7] {
+    [21, 3, 3, 0, 2, 2, alert.0]
+}
+
+/// The name of something we negotiated ourselves; the tables know all of it.
+fn known(name: impl Into<Cow<'static, str>>) -> &'static str {
+    match name.into() {
+        Cow::Borrowed(name) => name,
+        Cow::Owned(_) => "unknown",
+    }
+}
+
+/// What becomes of a connection by the rule of its refusal.
+fn rule_outcome(refusal: &Refusal) -> Outcome {
+    crate::rules::find(refusal.rule).map_or(Outcome::Refused, |rule| rule.outcome)
+}

@@ -1,0 +1,133 @@
+//! The fiber a flight runs on. This file alone names corosensei.
+//!
+//! Purpose: rustls signs synchronously, cards answer later. A flight of the handshake runs on a
+//! stack of its own; the signer suspends it and the event loop resumes it with the card's reply.
+//! Four functions are the whole seam (start on a stack, resume, suspend, take the stack back), so
+//! that a target without stack switching can be given another implementation.
+//!
+//! Safety rules (each has a reason in ARCHITECTURE.md):
+//! - a fiber never leaves its thread (the coroutine is not `Send`);
+//! - it is suspended only inside [`Yielding::suspend`], called by our signer with nothing but
+//!   rustls frames below: never with a frame of the C library, never with a lock held;
+//! - a suspended fiber is not dropped but resumed with [`Resume::Cancelled`]; dropping one would
+//!   unwind its stack, which works too, at sixteen times the price;
+//! - a panic on the fiber is caught by the resume that ran it and ends that connection alone.
+//!
+//! Source: corosensei; ARCHITECTURE.md, safety rules of the fiber.
+
+#![allow(unsafe_code, reason = "one dereference of the running fiber's yielder")]
+
+use std::any::Any;
+use std::cell::Cell;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::ptr;
+use std::rc::Rc;
+
+use corosensei::{Coroutine, CoroutineResult, Yielder};
+
+use super::context::{self, Context};
+use super::stack::HandshakeStack;
+
+/// What a suspended handshake is woken with.
+#[derive(Debug)]
+pub(crate) enum Resume {
+    /// First entry.
+    Start,
+    /// The card's reply.
+    Signed(cex::Completion),
+    /// Nobody waits for the handshake any more, or not any longer.
+    Cancelled,
+}
+
+type HandshakeYielder = Yielder<Resume, ()>;
+
+/// The place where a running fiber can be suspended.
+pub(crate) struct Yielding(Cell<*const HandshakeYielder>);
+
+impl Default for Yielding {
+    fn default() -> Self {
+        Self(Cell::new(ptr::null()))
+    }
+}
+
+impl fmt::Debug for Yielding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Yielding").field(&!self.0.get().is_null()).finish()
+    }
+}
+
+impl Yielding {
+    /// Suspends the fiber that calls this until the event loop resumes it.
+    ///
+    /// None when the caller does not run on a fiber.
+    pub(crate) fn suspend(&self) -> Option<Resume> {
+        let yielder = self.0.get();
+        if yielder.is_null() {
+            return None;
+        }
+        // SAFETY: the pointer is set by `Fiber::start` at the beginning of the coroutine's body and
+        // cleared at its end, so it is not null only while that body runs, and the yielder lives
+        // on that body's stack. `Yielding` is not `Sync` and its owner is reached through a
+        // thread-local that is set only while this fiber is the one running.
+        Some(unsafe { (*yielder).suspend(()) })
+    }
+}
+
+/// How a resume ended.
+pub(crate) enum Step<T: 'static> {
+    /// The flight waits for a card.
+    Suspended(Fiber<T>),
+    /// The flight is done; the stack can serve the next one.
+    Done(T, HandshakeStack),
+    /// The flight panicked; payload of the panic.
+    Panicked(Box<dyn Any + Send>),
+}
+
+/// A suspended flight that will return a `T`.
+pub(crate) struct Fiber<T: 'static> {
+    coroutine: Coroutine<Resume, (), T, HandshakeStack>,
+    context: Rc<Context>,
+}
+
+impl<T: 'static> fmt::Debug for Fiber<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fiber").field("context", &self.context).finish_non_exhaustive()
+    }
+}
+
+impl<T: 'static> Fiber<T> {
+    /// Runs `flight` on `stack` until it is done or waits for a card.
+    pub(crate) fn start(
+        stack: HandshakeStack,
+        context: Rc<Context>,
+        flight: Box<dyn FnOnce() -> T>,
+    ) -> Step<T> {
+        let inside = Rc::clone(&context);
+        // The closure holds two pointers: corosensei copies it to the new stack.
+        let coroutine = Coroutine::with_stack(stack, move |yielder, _: Resume| {
+            inside.yielding.0.set(ptr::from_ref(yielder));
+            let result = flight();
+            inside.yielding.0.set(ptr::null());
+            result
+        });
+        Self { coroutine, context }.resume(Resume::Start)
+    }
+
+    /// Goes on where the flight was suspended.
+    pub(crate) fn resume(mut self, with: Resume) -> Step<T> {
+        let entered = context::enter(&self.context);
+        // The fiber's data is reached again only through the value this returns, and after a panic
+        // not at all.
+        let result = catch_unwind(AssertUnwindSafe(|| self.coroutine.resume(with)));
+        drop(entered);
+        match result {
+            Ok(CoroutineResult::Yield(())) => Step::Suspended(self),
+            Ok(CoroutineResult::Return(result)) => Step::Done(result, self.coroutine.into_stack()),
+            Err(payload) => {
+                self.context.yielding.0.set(ptr::null());
+                Step::Panicked(payload)
+            }
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! The rules that end a connection before its time, each with a stable name.
+//!
+//! Purpose: the record of a refused or broken connection names exactly one of these rules; from it
+//! follow whose fault it was, what became of the connection, the System SSL code, the alert we send
+//! and a hint. `adjunct explain RULE` and the reference page print the same rows.
+//!
+//! Invariant: a name never changes its meaning; dashboards and scripts match on it.
+//!
+//! Deliberately not here: the decision that a rule applies. The sentence with the particulars (what
+//! the client offered, which name it asked for) is made where that is known.
+
+use std::borrow::Cow;
+
+use crate::alert::Alert;
+use crate::gsk::GskCode;
+use crate::record::{Outcome, Refusal};
+
+/// Whose fault it is.
+pub mod fault {
+    /// The client or what it sent.
+    pub const PEER: &str = "peer";
+    /// A certificate, ours or the client's.
+    pub const CERTIFICATE: &str = "certificate";
+    /// The client is sound, a rule of ours refuses it.
+    pub const POLICY: &str = "policy";
+    /// A card, a queue or an instruction.
+    pub const DEVICE: &str = "device";
+    /// Our configuration.
+    pub const CONFIGURATION: &str = "configuration";
+    /// The service behind us.
+    pub const BACKEND: &str = "backend";
+    /// This program.
+    pub const BUG: &str = "bug";
+}
+
+/// A rule.
+#[derive(Debug, Clone, Copy)]
+pub struct Rule {
+    /// Stable name, kebab-case.
+    pub name: &'static str,
+    /// Whose fault: one of [`fault`].
+    pub fault: &'static str,
+    /// What became of the connection.
+    pub outcome: Outcome,
+    /// When the rule applies.
+    pub meaning: &'static str,
+    /// What to do, in general; a refusal may carry a more exact one.
+    pub hint: &'static str,
+    /// System SSL or AT-TLS code.
+    pub gsk: Option<GskCode>,
+    /// Alert we send.
+    pub alert: Option<Alert>,
+}
+
+impl Rule {
+    /// A refusal by this rule with the rule's own code, alert and hint.
+    #[must_use]
+    pub fn refusal(&self, reason: impl Into<Cow<'static, str>>) -> Refusal {
+        Refusal {
+            fault: self.fault,
+            rule: self.name,
+            reason: reason.into(),
+            hint: Cow::Borrowed(self.hint),
+            gsk: self.gsk,
+            icsf: None,
+            alert_sent: self.alert,
+            alert_received: None,
+        }
+    }
+}
+
+impl PartialEq for Rule {
+    /// The name is the rule's identity.
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Eq for Rule {}
+
+/// The rule with this name.
+#[must_use]
+pub fn find(name: &str) -> Option<&'static Rule> {
+    ALL.iter().copied().find(|rule| rule.name.eq_ignore_ascii_case(name))
+}
+
+macro_rules! gsk {
+    (none) => {
+        None
+    };
+    ($name:ident) => {
+        Some(GskCode::$name)
+    };
+}
+
+macro_rules! alert {
+    (none) => {
+        None
+    };
+    ($name:ident) => {
+        Some(Alert::$name)
+    };
+}
+
+macro_rules! rules {
+    ($($constant:ident $name:literal $fault:ident $outcome:ident $gsk:ident $alert:ident
+        $meaning:literal $hint:literal;)*) => {
+        $(
+            #[doc = concat!("`", $name, "`: ", $meaning, ".")]
+            pub static $constant: Rule = Rule {
+                name: $name,
+                fault: fault::$fault,
+                outcome: Outcome::$outcome,
+                meaning: $meaning,
+                hint: $hint,
+                gsk: gsk!($gsk),
+                alert: alert!($alert),
+            };
+        )*
+
+        /// Every rule, in the order in which a connection can meet them.
+        pub static ALL: &[&Rule] = &[$(&$constant,)*];
+    };
+}
+
+rules! {
+    // Bytes that are no TLS.
+    PLAIN_HTTP "plain-http" PEER Noise ATTLS_CLEAR_TEXT none
+        "the first bytes are an HTTP request in clear text"
+        "the client must use https: this address speaks TLS only";
+    NOT_TLS "not-tls" PEER Noise ATTLS_CLEAR_TEXT none
+        "the first bytes are no TLS record"
+        "the client must start TLS at once; STARTTLS and clear text are not served here";
+    PROXY_HEADER "proxy-header" CONFIGURATION Refused ATTLS_CLEAR_TEXT none
+        "a PROXY protocol header stands in front of the TLS handshake"
+        "switch the PROXY header off in the load balancer in front of us";
+    // The ClientHello itself.
+    SSLV2_HELLO "sslv2-hello" PEER Refused ERR_UNSUPPORTED PROTOCOL_VERSION
+        "the client opens with an SSLv2 hello"
+        "the client needs TLS 1.2 or later, and SSLv2 compatibility switched off";
+    PROTOCOL_TOO_OLD "protocol-too-old" PEER Refused ERR_UNSUPPORTED PROTOCOL_VERSION
+        "the newest protocol version the client offers is older than TLS 1.2"
+        "update the client, or enable TLS 1.2 in it";
+    UNDECODABLE_HELLO "undecodable-hello" PEER Refused ERR_BAD_MESSAGE DECODE_ERROR
+        "the ClientHello is malformed"
+        "the client or something on the way damages the handshake";
+    HELLO_TOO_LARGE "hello-too-large" PEER Refused ERR_BAD_MESSAGE DECODE_ERROR
+        "the ClientHello is longer than we read"
+        "look for an oversized ticket or key share in the client";
+    RECORD_OVERFLOW "record-overflow" PEER Refused ERR_RECORD_OVERFLOW RECORD_OVERFLOW
+        "a record is longer than the protocol allows"
+        "the client sends records that break the protocol";
+    UNEXPECTED_MESSAGE "unexpected-message" PEER Refused ERR_BAD_PEER UNEXPECTED_MESSAGE
+        "a message arrived that has no place at this point of the handshake"
+        "the client breaks the protocol";
+    // Choice of service and parameters.
+    MISSING_SNI "missing-sni" PEER Refused ERR_UNRECOGNIZED_NAME UNRECOGNIZED_NAME
+        "the client names no server although the service requires it"
+        "make the client send SNI, or give the address a default service";
+    UNKNOWN_SNI "unknown-sni" PEER Refused ERR_UNRECOGNIZED_NAME UNRECOGNIZED_NAME
+        "no service of this address answers to the server name"
+        "correct the name in the client, or add it to a service's sni";
+    ALPN_MISMATCH "alpn-mismatch" PEER Refused ERR_UNSUPPORTED NO_APPLICATION_PROTOCOL
+        "client and service have no ALPN protocol in common"
+        "add the client's protocol to the service's alpn";
+    NO_COMMON_CIPHER "no-common-cipher" PEER Refused ERR_NO_CIPHERS HANDSHAKE_FAILURE
+        "client and service have no cipher suite in common"
+        "the client needs an ECDHE suite with AES-GCM or ChaCha20-Poly1305, or TLS 1.3";
+    NO_COMMON_GROUP "no-common-group" PEER Refused ERR_NO_CIPHERS HANDSHAKE_FAILURE
+        "client and service have no key exchange group in common"
+        "the client needs X25519, P-256, P-384 or P-521";
+    NO_COMMON_SIGNATURE "no-common-signature" PEER Refused ERR_NO_CIPHERS HANDSHAKE_FAILURE
+        "the client verifies no signature scheme our certificates' keys can make"
+        "add a certificate with a key the client can verify: RSA and ECDSA side by side";
+    NO_USABLE_CERTIFICATE "no-usable-certificate" CONFIGURATION Refused
+        CERTIFICATE_NOT_AVAILABLE HANDSHAKE_FAILURE
+        "the service has no certificate this client can verify"
+        "add a certificate of the other key type to the service";
+    INAPPROPRIATE_FALLBACK "inappropriate-fallback" PEER Refused
+        ERR_BAD_PEER INAPPROPRIATE_FALLBACK
+        "the client fell back to an older version although a newer one is possible"
+        "something between client and service breaks newer versions";
+    MISSING_EXTENSION "missing-extension" PEER Refused ERR_BAD_PEER MISSING_EXTENSION
+        "the ClientHello lacks an extension that the policy or the protocol requires"
+        "update the client (extended master secret, signature algorithms or groups)";
+    ILLEGAL_PARAMETER "illegal-parameter" PEER Refused ERR_BAD_PEER ILLEGAL_PARAMETER
+        "a field of the handshake contradicts the protocol"
+        "the client breaks the protocol";
+    // The handshake.
+    TOO_MANY_HANDSHAKES "too-many-handshakes" POLICY Refused none none
+        "the limit of handshakes in flight is reached"
+        "raise limits.handshakes, or add cards: handshakes wait for signatures";
+    TOO_MANY_CONNECTIONS "too-many-connections" POLICY Refused none none
+        "the limit of connections is reached"
+        "raise limits.connections";
+    HANDSHAKE_DEADLINE "handshake-deadline" PEER Refused ATTLS_HANDSHAKE_NOT_COMPLETED none
+        "the handshake was not complete within timeouts.handshake"
+        "the client or the network is too slow; see key_op for the cards' share";
+    HELLO_DEADLINE "hello-deadline" PEER Abandoned ATTLS_HANDSHAKE_NOT_STARTED none
+        "the client connected and sent no complete ClientHello within timeouts.handshake"
+        "usual for port checks; a client that waits for us to speak first needs TLS switched on";
+    SIGNING_FAILED "signing-failed" DEVICE Refused ERR_CRYPTO INTERNAL_ERROR
+        "no card made the signature of the handshake"
+        "see return and reason code; `adjunct cards` shows the state of the queues";
+    CRYPTO_FAILED "crypto-failed" DEVICE Refused ERR_CRYPTO INTERNAL_ERROR
+        "a crypto function other than the signature failed"
+        "see return and reason code; `adjunct crypto` shows the state of the functions";
+    CERTIFICATE_REQUIRED "certificate-required" PEER Refused
+        ERR_NO_CERTIFICATE CERTIFICATE_REQUIRED
+        "the service requires a client certificate and the client sent none"
+        "give the client a certificate";
+    BAD_CERTIFICATE "bad-certificate" CERTIFICATE Refused ERR_BAD_CERTIFICATE BAD_CERTIFICATE
+        "the client's certificate was not accepted"
+        "the reason names what is wrong with it";
+    BAD_RECORD "bad-record" PEER Aborted ERR_BAD_MAC BAD_RECORD_MAC
+        "a record failed authentication"
+        "the data was altered on the way, or client and service disagree on the keys";
+    MALFORMED_RECORD "malformed-record" PEER Aborted ERR_BAD_MESSAGE DECODE_ERROR
+        "something that is no TLS record or message arrived after the handshake"
+        "the client breaks the protocol, or something else writes to its socket";
+    RENEGOTIATION "renegotiation" PEER Aborted
+        ERR_RENEGOTIATION_INDICATION NO_RENEGOTIATION
+        "the client asked for renegotiation, which is not served"
+        "switch renegotiation off in the client, or use TLS 1.3";
+    PEER_ALERT "peer-alert" PEER Refused ERR_UNKNOWN_ALERT none
+        "the client refused us with an alert"
+        "the alert says what the client did not accept, often our certificate";
+    // Connections.
+    PEER_CLOSED "peer-closed" PEER Abandoned ERR_SOCKET_CLOSED none
+        "the client closed the connection before the handshake was complete"
+        "usual for port checks and for clients that reject our certificate without an alert";
+    PEER_RESET "peer-reset" PEER Aborted ERR_IO none
+        "the client reset the connection"
+        "the client ended abruptly; look there, or for a firewall between";
+    TRUNCATED "truncated" PEER Aborted ERR_SOCKET_CLOSED none
+        "the connection was closed without close_notify: data may be missing at the end"
+        "the client should end its sessions with close_notify";
+    CONNECT_DEADLINE "connect-deadline" BACKEND Aborted ERR_IO none
+        "no backend accepted the connection within timeouts.connect"
+        "look at the backend, or raise timeouts.connect";
+    BACKEND_UNREACHABLE "backend-unreachable" BACKEND Aborted ERR_IO none
+        "no backend of the service accepts connections"
+        "start the backend, or correct its address";
+    BACKEND_RESET "backend-reset" BACKEND Aborted ERR_IO none
+        "the backend reset the connection"
+        "look at the backend's own messages";
+    IDLE_DEADLINE "idle-deadline" POLICY Aborted none none
+        "nothing was sent in either direction for timeouts.idle"
+        "raise timeouts.idle, or let client or service send keep-alives";
+    SHUTDOWN "shutdown" POLICY Aborted none none
+        "the program was told to stop and timeouts.drain passed"
+        "raise timeouts.drain to give connections more time";
+    INTERNAL_ERROR "internal-error" BUG Aborted INTERNAL_ERROR INTERNAL_ERROR
+        "the program met a state it must not meet"
+        "report it with this record";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_stable_kebab_case_and_unique() {
+        for (at, rule) in ALL.iter().enumerate() {
+            assert!(rule.name.bytes().all(|b| b.is_ascii_lowercase() || b"-2".contains(&b)));
+            assert!(ALL[at + 1..].iter().all(|other| other.name != rule.name), "{}", rule.name);
+            assert_eq!(find(rule.name), Some(*rule));
+            assert!(!rule.meaning.ends_with('.') && !rule.hint.ends_with('.'), "{}", rule.name);
+        }
+        assert_eq!(find("no-such-rule"), None);
+    }
+
+    #[test]
+    fn a_rule_reports_only_codes_marked_as_occurring() {
+        for rule in ALL {
+            if let Some(code) = rule.gsk {
+                assert!(code.row().is_some_and(|row| row.occurs), "{}: {code}", rule.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_alerts_the_design_promises() {
+        let alert = |name: &str| find(name).and_then(|rule| rule.alert).map(|alert| alert.0);
+        assert_eq!(alert("protocol-too-old"), Some(70));
+        assert_eq!(alert("sslv2-hello"), Some(70));
+        assert_eq!(alert("no-common-cipher"), Some(40));
+        assert_eq!(alert("undecodable-hello"), Some(50));
+        assert_eq!(alert("record-overflow"), Some(22));
+        assert_eq!(alert("unknown-sni"), Some(112));
+        assert_eq!(alert("signing-failed"), Some(80));
+        assert_eq!(alert("certificate-required"), Some(116));
+    }
+
+    #[test]
+    fn a_refusal_carries_what_the_rule_says() {
+        let refusal = NO_COMMON_CIPHER.refusal("offers only RC4");
+        assert_eq!(refusal.rule, "no-common-cipher");
+        assert_eq!(refusal.gsk, Some(GskCode(402)));
+        assert_eq!(refusal.alert_sent, Some(Alert(40)));
+        assert_eq!(refusal.reason, "offers only RC4");
+    }
+}

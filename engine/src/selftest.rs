@@ -1,0 +1,171 @@
+//! The handshake self-test at start: every kind of handshake a service is configured for, once, on
+//! a painted stack.
+//!
+//! Purpose: find out before the first client comes that the cards sign, that the client's view of
+//! the signature agrees, and that a handshake uses less than half of its stack. A stack that is too
+//! small would otherwise show itself as a crash at the guard region under the first unusual client.
+
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+use std::time::{Duration, Instant};
+
+use rustls::NamedGroup;
+use rustls::client::ClientConnection;
+
+use crate::certs::Certificate;
+use crate::connection::{Connection, Progress};
+use crate::crypto::Crypto;
+use crate::error::Error;
+use crate::handshake::stack::STACK_BYTES;
+use crate::member::Member;
+use crate::probe::Probe;
+use crate::provider::sign::schemes;
+use crate::service::{Service, ServiceSet};
+
+/// A card that has not answered a single request by then does not work.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Rounds of a handshake in memory; a real one needs four.
+const ROUNDS_MAX: usize = 32;
+
+/// What the self-test of one service found.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct StackUse {
+    /// Handshakes made.
+    pub handshakes: usize,
+    /// Bytes of stack used by the deepest of them.
+    pub bytes_max: usize,
+}
+
+/// Makes one handshake of each kind `service` is configured for.
+///
+/// # Errors
+///
+/// When one does not succeed or uses more than half of its stack.
+pub fn stacks(crypto: &Arc<Crypto>, service: &Arc<Service>) -> Result<StackUse, Error> {
+    let (wake, woken) = sync_channel(1);
+    let member = Member::new("self-test".to_owned(), Arc::clone(crypto), 1, move || {
+        // A full channel means that the wake-up is there already.
+        let _ = wake.try_send(());
+    });
+    let mut stack_use = StackUse::default();
+    for certificate in service.certificates() {
+        for (tls13, group) in kinds(service, certificate) {
+            let probe = Probe::for_self_test(tls13, group, schemes(certificate.kind))
+                .map_err(|e| failed(service, &e.to_string()))?;
+            member.paint_a_stack().map_err(|e| failed(service, &e.to_string()))?;
+            let handshake = Handshake { member: &member, woken: &woken, service };
+            handshake.run(&probe).map_err(|what| failed(service, &what))?;
+            stack_use.handshakes += 1;
+            stack_use.bytes_max = stack_use.bytes_max.max(member.stack_bytes_used());
+        }
+    }
+    if stack_use.bytes_max > STACK_BYTES / 2 {
+        let what =
+            format!("a handshake used {} of {STACK_BYTES} bytes of stack", stack_use.bytes_max);
+        return Err(failed(service, &what));
+    }
+    Ok(stack_use)
+}
+
+fn failed(service: &Service, what: &str) -> Error {
+    Error::StackSelfTest { what: format!("service `{}`: {what}", service.name) }
+}
+
+/// Version and group of each handshake to be tried with a certificate.
+fn kinds(service: &Service, certificate: &Certificate) -> Vec<(bool, Option<NamedGroup>)> {
+    let mut kinds = Vec::new();
+    if service.tls13 {
+        let groups = service.tls.crypto_provider().kx_groups.iter();
+        kinds.extend(groups.map(|group| (true, Some(group.name()))));
+    }
+    if service.serves_tls12(certificate) {
+        // In TLS 1.2 the groups of the client also say which curves its certificates may be on.
+        kinds.push((false, None));
+    }
+    kinds
+}
+
+/// A client and a server in memory.
+struct Handshake<'a> {
+    member: &'a Member,
+    woken: &'a Receiver<()>,
+    service: &'a Arc<Service>,
+}
+
+impl Handshake<'_> {
+    fn run(&self, probe: &Probe) -> Result<(), String> {
+        let name = self.service.a_name();
+        let mut client = probe.connection(&name).map_err(|e| e.to_string())?;
+        let set = ServiceSet::new(vec![Arc::clone(self.service)]);
+        let mut server = Connection::new(set, 0);
+        for _ in 0..ROUNDS_MAX {
+            self.to_server(&mut client, &mut server)?;
+            let progress = self.advance(&mut server)?;
+            to_client(&mut server, &mut client)?;
+            match progress {
+                Progress::Established if !client.is_handshaking() => return Ok(()),
+                Progress::Failed => {
+                    return Err(server
+                        .refusal()
+                        .map_or("refused".to_owned(), |r| format!("{}: {}", r.rule, r.reason)));
+                }
+                _ => {}
+            }
+        }
+        Err(format!("the handshake was not complete after {ROUNDS_MAX} rounds"))
+    }
+
+    fn to_server(
+        &self,
+        client: &mut ClientConnection,
+        server: &mut Connection,
+    ) -> Result<(), String> {
+        let mut bytes = Vec::new();
+        while client.wants_write() {
+            client.write_tls(&mut bytes).map_err(|e| e.to_string())?;
+        }
+        let mut rest = bytes.as_slice();
+        while !rest.is_empty() {
+            let space = server.input_space(self.member);
+            let count = space.len().min(rest.len());
+            if count == 0 {
+                return Err("the hello does not fit the buffer".to_owned());
+            }
+            space[..count].copy_from_slice(&rest[..count]);
+            server.received(count);
+            rest = &rest[count..];
+        }
+        Ok(())
+    }
+
+    /// Advances the server until it wants the client again.
+    fn advance(&self, server: &mut Connection) -> Result<Progress, String> {
+        let deadline = Instant::now() + PATIENCE;
+        let mut progress = server.advance(self.member);
+        loop {
+            match progress {
+                Progress::HelloRead => progress = server.advance(self.member),
+                Progress::Suspended => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if self.woken.recv_timeout(left).is_err() {
+                        return Err(format!("no card answered within {PATIENCE:?}"));
+                    }
+                    for reply in self.member.replies() {
+                        progress = server.complete(self.member, reply);
+                    }
+                }
+                other => return Ok(other),
+            }
+        }
+    }
+}
+
+fn to_client(server: &mut Connection, client: &mut ClientConnection) -> Result<(), String> {
+    while !server.output().is_empty() {
+        let mut output = server.output();
+        let count = client.read_tls(&mut output).map_err(|e| e.to_string())?;
+        server.sent(count);
+        client.process_new_packets().map_err(|e| format!("the client says: {e}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,346 @@
+//! Services: what a client is given once it has said which one it wants.
+//!
+//! Purpose: a [`Service`] holds everything the engine needs to serve one kind of client
+//! (certificates, versions, suites, groups, ALPN, tickets); a [`ServiceSet`] holds the services
+//! that share one address and picks one by the server name of the hello.
+//!
+//! Invariants: a service of a set always answers unless it, or all of them, insist on a name; what
+//! separates the tickets of services is derived here and nowhere else.
+//!
+//! Source: RFC 6066 §3 (server names).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::crypto::SupportedKxGroup;
+use rustls::server::{NoServerSessionStorage, ServerConfig, StoresServerSessions};
+use rustls::version::{TLS12, TLS13};
+use rustls::{ProtocolVersion, SupportedCipherSuite, SupportedProtocolVersion, Tls12CipherSuite};
+
+use crate::certs::{Certificate, NameMatch, NamePattern, Resolver};
+use crate::error::Error;
+use crate::iana;
+use crate::provider::{self, sign::schemes};
+use crate::rules::{self, Rule};
+use crate::tickets::{ServiceTicketer, SessionCache, TicketRing};
+
+/// What the operator wants of a service.
+#[derive(Debug, Clone)]
+pub struct ServiceSpec {
+    /// Unique name.
+    pub name: String,
+    /// Names it answers to; empty makes it the default of its address.
+    pub sni: Vec<NamePattern>,
+    /// Whether a client must ask for one of its names.
+    pub sni_required: bool,
+    /// Certificates, the default one first.
+    pub certificates: Vec<Certificate>,
+    /// ALPN protocols in order of preference.
+    pub alpn: Vec<Vec<u8>>,
+    /// Whether TLS 1.2 is on.
+    pub tls12: bool,
+    /// Whether TLS 1.3 is on.
+    pub tls13: bool,
+    /// IANA names of the suites in order of preference; empty means all.
+    pub suites: Vec<String>,
+    /// Names of the groups in order of preference; empty means all.
+    pub groups: Vec<String>,
+    /// TLS 1.3 tickets per handshake; none turns tickets off.
+    pub tickets: usize,
+    /// Sessions in the TLS 1.2 session-ID cache; none turns it off.
+    pub session_cache: usize,
+    /// How long a session can be resumed.
+    pub session_lifetime: Duration,
+}
+
+/// A service, ready for connections.
+#[derive(Debug)]
+pub struct Service {
+    /// Its name.
+    pub name: String,
+    sni: Vec<NamePattern>,
+    sni_required: bool,
+    certificates: Arc<Resolver>,
+    pub(crate) tls12: bool,
+    pub(crate) tls13: bool,
+    pub(crate) tls: Arc<ServerConfig>,
+}
+
+impl Service {
+    /// Builds the service.
+    ///
+    /// # Errors
+    ///
+    /// When nothing could be negotiated, naming the setting that removes it.
+    pub fn new(spec: ServiceSpec, ring: &Arc<TicketRing>) -> Result<Arc<Self>, Error> {
+        let fail = |what: String, remedy: &str| Error::Service {
+            service: spec.name.clone(),
+            what,
+            remedy: remedy.to_owned(),
+        };
+        if spec.certificates.is_empty() {
+            return Err(fail("it has no certificate".to_owned(), "give it `cert` and `key`"));
+        }
+        let versions = versions(&spec);
+        let suites = suites(&spec)?;
+        let groups = groups(&spec)?;
+        let rules_of_service = rules_of(&spec, &suites, &groups);
+        meets_in_tls12(&spec, &suites, &groups)?;
+        let tls12_suites = suites.iter().filter(|s| s.tls13().is_none());
+        let tls12_suites = tls12_suites.map(|s| u16::from(s.suite())).collect();
+        let resolver = Arc::new(Resolver::new(spec.certificates, spec.tls13, tls12_suites));
+        let mut tls = ServerConfig::builder_with_provider(provider::provider(suites, groups))
+            .with_protocol_versions(&versions)
+            .map_err(|e| Error::Service {
+                service: spec.name.clone(),
+                what: format!("its versions and suites do not fit together: {e}"),
+                remedy: "add a suite for each version, or remove the version".to_owned(),
+            })?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(&resolver) as _);
+        tls.alpn_protocols = spec.alpn;
+        tls.ignore_client_order = true;
+        tls.send_tls13_tickets = spec.tickets;
+        tls.session_storage = if spec.session_cache == 0 {
+            Arc::new(NoServerSessionStorage {})
+        } else {
+            SessionCache::new(spec.session_cache, spec.session_lifetime)
+                as Arc<dyn StoresServerSessions>
+        };
+        if spec.tickets > 0 {
+            tls.ticketer = ServiceTicketer::new(Arc::clone(ring), &spec.name, &rules_of_service)
+                .map_err(|error| Error::Cpacf { what: "setting up tickets", error })?;
+        }
+        Ok(Arc::new(Self {
+            name: spec.name,
+            sni: spec.sni,
+            sni_required: spec.sni_required,
+            certificates: resolver,
+            tls12: spec.tls12,
+            tls13: spec.tls13,
+            tls: Arc::new(tls),
+        }))
+    }
+
+    /// The certificates, the default one first.
+    #[must_use]
+    pub fn certificates(&self) -> &[Certificate] {
+        self.certificates.certificates()
+    }
+
+    /// Whether a client of TLS 1.2 can be served with this certificate.
+    pub(crate) fn serves_tls12(&self, certificate: &Certificate) -> bool {
+        self.tls12 && serves_tls12(&self.tls.crypto_provider().cipher_suites, certificate)
+    }
+
+    /// The suites and groups that are on, by IANA name.
+    #[must_use]
+    pub fn offers(&self) -> (Vec<String>, Vec<String>) {
+        let provider = self.tls.crypto_provider();
+        let suites = provider.cipher_suites.iter().map(|s| suite_name(*s)).collect();
+        let groups = provider
+            .kx_groups
+            .iter()
+            .map(|g| iana::group_name(u16::from(g.name())).into_owned())
+            .collect();
+        (suites, groups)
+    }
+
+    /// A name this service answers to; for the self-test.
+    pub(crate) fn a_name(&self) -> String {
+        let names = self.sni.iter().chain(self.certificates().iter().flat_map(|c| &c.names));
+        names.map(NamePattern::example).next().unwrap_or_else(|| "localhost".to_owned())
+    }
+
+    fn is_default(&self) -> bool {
+        self.sni.is_empty()
+    }
+
+    /// Names that count when the service insists on one: its own, else those of its certificates.
+    fn accepts_name(&self, name: &str) -> bool {
+        if !self.sni.is_empty() {
+            return NamePattern::best(&self.sni, name) > NameMatch::None;
+        }
+        self.certificates().iter().any(|c| NamePattern::best(&c.names, name) > NameMatch::None)
+    }
+}
+
+fn versions(spec: &ServiceSpec) -> Vec<&'static SupportedProtocolVersion> {
+    let mut versions = Vec::with_capacity(2);
+    if spec.tls13 {
+        versions.push(&TLS13);
+    }
+    if spec.tls12 {
+        versions.push(&TLS12);
+    }
+    versions
+}
+
+fn suite_name(suite: SupportedCipherSuite) -> String {
+    iana::suite_name(u16::from(suite.suite())).into_owned()
+}
+
+fn suites(spec: &ServiceSpec) -> Result<Vec<SupportedCipherSuite>, Error> {
+    let usable = |s: &SupportedCipherSuite| match s {
+        SupportedCipherSuite::Tls13(_) => spec.tls13,
+        SupportedCipherSuite::Tls12(_) => spec.tls12,
+    };
+    let all: Vec<_> = provider::available_suites().into_iter().filter(usable).collect();
+    let chosen: Vec<_> = if spec.suites.is_empty() {
+        all
+    } else {
+        let find = |name: &String| all.iter().find(|s| suite_name(**s) == *name).copied();
+        spec.suites.iter().filter_map(find).collect()
+    };
+    if chosen.is_empty() {
+        return Err(Error::Service {
+            service: spec.name.clone(),
+            what: "no cipher suite is left for the versions it serves".to_owned(),
+            remedy: "add to `suites`, or leave it out for all of them; `adjunct crypto` shows \
+                     functions that are blocked"
+                .to_owned(),
+        });
+    }
+    Ok(chosen)
+}
+
+fn groups(spec: &ServiceSpec) -> Result<Vec<&'static dyn SupportedKxGroup>, Error> {
+    let name = |g: &dyn SupportedKxGroup| iana::group_name(u16::from(g.name())).into_owned();
+    let all = provider::available_groups();
+    let chosen: Vec<_> = if spec.groups.is_empty() {
+        all
+    } else {
+        let find =
+            |wanted: &String| all.iter().find(|g| name(**g).eq_ignore_ascii_case(wanted)).copied();
+        spec.groups.iter().filter_map(find).collect()
+    };
+    if chosen.is_empty() {
+        return Err(Error::Service {
+            service: spec.name.clone(),
+            what: "no key exchange group is left".to_owned(),
+            remedy: "add a group to `groups`, or leave `groups` out for all of them".to_owned(),
+        });
+    }
+    Ok(chosen)
+}
+
+/// Refuses what rustls would accept and every client of TLS 1.2 would fail on: there the suite
+/// binds the type of the key, and no group is hybrid.
+fn meets_in_tls12(
+    spec: &ServiceSpec,
+    suites: &[SupportedCipherSuite],
+    groups: &[&'static dyn SupportedKxGroup],
+) -> Result<(), Error> {
+    if !spec.tls12 {
+        return Ok(());
+    }
+    let fail = |what: &str, remedy: String| Error::Service {
+        service: spec.name.clone(),
+        what: what.to_owned(),
+        remedy,
+    };
+    if !groups.iter().any(|g| g.usable_for_version(ProtocolVersion::TLSv1_2)) {
+        return Err(fail(
+            "TLS 1.2 is on, but all of its `groups` are for TLS 1.3 only",
+            "add x25519 or secp256r1 to `groups`, or write versions = [\"1.3\"]".to_owned(),
+        ));
+    }
+    if !spec.certificates.iter().any(|c| serves_tls12(suites, c)) {
+        let ec = spec.certificates.iter().any(Certificate::is_ec);
+        let (has, wants) = if ec { ("ECDSA", "RSA") } else { ("RSA", "ECDSA") };
+        return Err(fail(
+            "TLS 1.2 is on, but none of its `suites` goes with the type of its certificates",
+            format!(
+                "add a suite TLS_ECDHE_{has}_..., give it an {wants} certificate as well, or \
+                 write versions = [\"1.3\"]"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// Whether TLS 1.2 has a suite for the key of this certificate.
+fn serves_tls12(suites: &[SupportedCipherSuite], certificate: &Certificate) -> bool {
+    let schemes = schemes(certificate.kind);
+    let fits = |suite: &Tls12CipherSuite| suite.sign.iter().any(|s| schemes.contains(s));
+    suites.iter().any(|suite| matches!(suite, SupportedCipherSuite::Tls12(s) if fits(s)))
+}
+
+/// What a ticket of this service vouches for, in a stable form: a change of any of it must not be
+/// survived by an old ticket.
+fn rules_of(
+    spec: &ServiceSpec,
+    suites: &[SupportedCipherSuite],
+    groups: &[&'static dyn SupportedKxGroup],
+) -> Vec<u8> {
+    let mut rules = vec![u8::from(spec.tls12), u8::from(spec.tls13)];
+    for suite in suites {
+        rules.extend_from_slice(&u16::from(suite.suite()).to_be_bytes());
+    }
+    // Keeps the last suite from being read as the first group.
+    rules.extend_from_slice(&[0, 0]);
+    for group in groups {
+        rules.extend_from_slice(&u16::from(group.name()).to_be_bytes());
+    }
+    // Client authentication: none in this version; its mode and CA belong here when it comes.
+    rules.extend_from_slice(b"client_auth=none");
+    rules
+}
+
+/// The services that share one address.
+#[derive(Debug)]
+pub struct ServiceSet {
+    services: Vec<Arc<Service>>,
+}
+
+impl ServiceSet {
+    /// A set of at least one service.
+    #[must_use]
+    pub fn new(services: Vec<Arc<Service>>) -> Arc<Self> {
+        Arc::new(Self { services })
+    }
+
+    /// The services in the order of the configuration.
+    #[must_use]
+    pub fn services(&self) -> &[Arc<Service>] {
+        &self.services
+    }
+
+    /// The service for a client that asked for `name` (in lower case).
+    ///
+    /// The best match wins; a client that no name fits gets the default service of the address, or
+    /// the first one, because a certificate it can complain about is better than silence.
+    ///
+    /// # Errors
+    ///
+    /// The rule that refuses it, when that service insists on a name.
+    pub fn choose(&self, name: Option<&str>) -> Result<&Arc<Service>, &'static Rule> {
+        let matching = name.and_then(|name| {
+            self.services
+                .iter()
+                .map(|s| (NamePattern::best(&s.sni, name), s))
+                .filter(|(fit, _)| *fit > NameMatch::None)
+                // `max_by_key` keeps the last of equals; the first one configured shall win.
+                .rev()
+                .max_by_key(|(fit, _)| *fit)
+                .map(|(_, service)| service)
+        });
+        if let Some(service) = matching {
+            return Ok(service);
+        }
+        let fallback = self
+            .services
+            .iter()
+            .find(|s| s.is_default())
+            .or_else(|| self.services.iter().find(|s| !s.sni_required))
+            .or_else(|| self.services.first());
+        match (fallback, name) {
+            (Some(service), _) if !service.sni_required => Ok(service),
+            (Some(service), Some(name)) if service.is_default() && service.accepts_name(name) => {
+                Ok(service)
+            }
+            (_, None) => Err(&rules::MISSING_SNI),
+            (_, Some(_)) => Err(&rules::UNKNOWN_SNI),
+        }
+    }
+}
