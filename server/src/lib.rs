@@ -1,7 +1,20 @@
-//! The daemon.
+//! The daemon and its commands: sockets, configuration, operation.
+//!
+//! Invariants: only this crate knows sockets, paths, the command line and the configuration file;
+//! `engine` gets bytes and plain values. Nothing here decides anything about cryptography.
 
-/// Runs the command line and returns the exit code.
-#[must_use]
-pub fn main() -> std::process::ExitCode {
-    std::process::ExitCode::SUCCESS
-}
+pub mod admin;
+pub mod cli;
+pub mod config;
+pub mod daemon;
+pub mod demo;
+pub mod exit;
+pub mod glue;
+pub mod net;
+pub mod observe;
+pub mod proxy_protocol;
+pub mod runtime;
+pub mod snapshot;
+pub mod status;
+
+pub use cli::main;

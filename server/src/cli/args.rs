@@ -1,0 +1,218 @@
+//! Definition of the command line; help, usage errors and environment variables follow from it.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::config::schema::{ColorChoice, LogFormat};
+
+const EXAMPLES: &str = "\
+Examples:
+  adjunct demo                          everything once, nothing to set up
+  adjunct check -c adjunct.toml         every fault at once, with line and remedy
+  adjunct run -c adjunct.toml           serve until TERM or INT";
+
+const SIGNALS_AND_CODES: &str = "\
+Signals to `run`:
+  TERM, INT, QUIT   drain: no new connections, wait for open ones; a second one exits at once
+  USR1              open the log file again
+  HUP               ignored with a warning: reload is not in this version
+
+Exit codes:
+   0  everything in order
+   1  unspecified failure
+  64  wrong command line
+  65  certificate or key data not usable
+  66  input file missing
+  69  address not available, name not resolved, or no daemon at the admin socket
+  70  internal error
+  71  the operating system refused something
+  75  drain deadline passed with connections open
+  77  file may not be read or written
+  78  configuration or policy violation
+
+A flag wins over its environment variable, that over the file, the file over the default.";
+
+/// TLS in front of services that cannot do it themselves.
+#[derive(Debug, Parser)]
+#[command(
+    name = "adjunct",
+    before_help = EXAMPLES,
+    after_help = SIGNALS_AND_CODES,
+    disable_version_flag = true,
+    disable_help_subcommand = true
+)]
+pub struct Arguments {
+    /// Print the version; with --verbose also commit, features, crypto module and limits
+    #[arg(long, short = 'V')]
+    pub version: bool,
+    /// With --version: say what a bug report needs
+    #[arg(long, short = 'v')]
+    pub verbose: bool,
+    /// Colour the text form of records
+    #[arg(long, value_enum, default_value = "auto", global = true)]
+    pub color: Color,
+    /// What to do
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// When to use colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+impl From<Color> for ColorChoice {
+    fn from(color: Color) -> Self {
+        match color {
+            Color::Auto => Self::Auto,
+            Color::Always => Self::Always,
+            Color::Never => Self::Never,
+        }
+    }
+}
+
+/// Form of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// One JSON object per line
+    Json,
+    /// Several aligned lines for a reader
+    Text,
+}
+
+impl From<Format> for LogFormat {
+    fn from(format: Format) -> Self {
+        match format {
+            Format::Json => Self::Json,
+            Format::Text => Self::Text,
+        }
+    }
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve until a signal ends it
+    Run(Run),
+    /// Say everything that is wrong with a configuration and the files it names
+    Check(Check),
+    /// Show everything once: throwaway certificates, a plain service, TLS in front of it
+    Demo {
+        /// Drive a full, a resumed and a refused handshake, then exit
+        #[arg(long)]
+        once: bool,
+    },
+    /// List cards and queues as lszcrypt does (they are simulated)
+    Cards(Cards),
+    /// List the functions of cpacf with their counters
+    Crypto(Crypto),
+    /// Say what a code means: 8/2B00, 402, "alert 40", CSFPPKS, or the name of a rule
+    Explain {
+        /// The code; several words are taken as one
+        #[arg(required = true)]
+        code: Vec<String>,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+/// `adjunct run`.
+#[derive(Debug, Args)]
+pub struct Run {
+    /// Configuration file
+    #[arg(long, short, value_name = "FILE", env = "ADJUNCT_CONFIG")]
+    pub config: PathBuf,
+    /// Where records go instead of log.target: `stderr` or a file
+    #[arg(long, value_name = "TARGET", env = "ADJUNCT_LOG")]
+    pub log: Option<String>,
+    /// Form of records instead of log.format
+    #[arg(long, value_enum, value_name = "FORM", env = "ADJUNCT_LOG_FORMAT")]
+    pub log_format: Option<Format>,
+}
+
+/// `adjunct check`.
+#[derive(Debug, Args)]
+pub struct Check {
+    /// Configuration file
+    #[arg(long, short, value_name = "FILE", env = "ADJUNCT_CONFIG")]
+    pub config: PathBuf,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Where a snapshot comes from.
+#[derive(Debug, Args)]
+pub struct Where {
+    /// Configuration file: its admin socket is asked, else its cards are started
+    #[arg(long, short, value_name = "FILE", env = "ADJUNCT_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Admin socket of a running daemon
+    #[arg(long, value_name = "PATH", env = "ADJUNCT_SOCKET")]
+    pub socket: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `adjunct cards`.
+#[derive(Debug, Args)]
+pub struct Cards {
+    /// More columns: pending, hardware type, depth, functions, driver
+    #[arg(long, short = 'V')]
+    pub verbose: bool,
+    /// Where from.
+    #[command(flatten)]
+    pub place: Where,
+}
+
+/// `adjunct crypto`.
+#[derive(Debug, Args)]
+pub struct Crypto {
+    /// Where from.
+    #[command(flatten)]
+    pub place: Where,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory as _, Parser as _};
+
+    use super::{Arguments, Command, SIGNALS_AND_CODES};
+    use crate::exit::Exit;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn help_leads_with_examples_and_lists_every_exit_code() {
+        let help = Arguments::command().render_help().to_string();
+        assert!(help.starts_with("Examples:\n  adjunct demo"), "{help}");
+        for exit in Exit::ALL {
+            let line = format!("{:>4}  {}", exit.code(), exit.meaning());
+            assert!(SIGNALS_AND_CODES.contains(&line), "{line}");
+        }
+    }
+
+    #[test]
+    fn commands_are_read() {
+        let parse = |line: &str| Arguments::try_parse_from(line.split(' '));
+        let run = parse("adjunct run -c a.toml --log-format text").unwrap();
+        assert!(matches!(run.command, Some(Command::Run(run)) if run.log_format.is_some()));
+        let explain = parse("adjunct explain alert 40").unwrap();
+        let Some(Command::Explain { code, .. }) = explain.command else { panic!("not explain") };
+        assert_eq!(code, ["alert", "40"]);
+        assert!(parse("adjunct --version --verbose").unwrap().version);
+        assert!(parse("adjunct nonsense").is_err());
+    }
+}

@@ -1,0 +1,174 @@
+//! `adjunct check`, and the same checks ahead of `adjunct run`.
+
+use std::fmt::Write as _;
+use std::path::Path;
+use std::time::SystemTime;
+
+use serde_json::{Value, json};
+
+use super::args::{self, Color};
+use super::{complain, print, print_json};
+use crate::config::schema::{LogTarget, Service};
+use crate::config::{self, CheckedCertificate, Config, Fault, Inspect, Look, Report, Severity};
+use crate::exit::Exit;
+use crate::glue;
+use crate::observe::time::rfc3339;
+
+/// Checks the configuration, then serves.
+pub(super) fn run(arguments: &args::Run, color: Color) -> Exit {
+    let report = load(&arguments.config, arguments.log.is_none());
+    complain_about(&report);
+    let exit = report.exit();
+    let Some(mut config) = report.config else {
+        return exit;
+    };
+    let log = &mut config.server.log;
+    log.color = color.into();
+    if let Some(target) = &arguments.log {
+        log.target = match target.as_str() {
+            "stderr" => LogTarget::Stderr,
+            path => LogTarget::File(path.into()),
+        };
+    }
+    if let Some(format) = arguments.log_format {
+        log.format = format.into();
+    }
+    crate::daemon::run(&config)
+}
+
+/// Says everything that is wrong, or what would be served.
+pub(super) fn check(arguments: &args::Check) -> Exit {
+    let report = load(&arguments.config, true);
+    let exit = report.exit();
+    if arguments.json {
+        let printed = print_json(&as_json(&arguments.config, &report));
+        return if printed == Exit::Ok { exit } else { printed };
+    }
+    complain_about(&report);
+    if let Some(config) = &report.config {
+        print(&overview(config, &report.certificates));
+    }
+    exit
+}
+
+fn load(file: &Path, log_from_file: bool) -> Report {
+    let inspector = glue::Inspector::start();
+    if let Err(error) = &inspector {
+        complain(&format!("adjunct: certificates are not looked into: {error}"));
+    }
+    let inspect = inspector.as_ref().ok().map(|inspector| inspector as &dyn Inspect);
+    config::load(file, &Look { now: SystemTime::now(), inspect, log_from_file })
+}
+
+/// All faults on standard error, then their number.
+pub(super) fn complain_about(report: &Report) {
+    for fault in &report.faults {
+        complain(&fault.to_string());
+    }
+    let errors = report.faults.iter().filter(|f| f.severity == Severity::Error).count();
+    if errors > 0 {
+        let plural = |count: usize, what: &str| match count {
+            1 => format!("1 {what}"),
+            _ => format!("{count} {what}s"),
+        };
+        let warnings = report.faults.len() - errors;
+        let (errors, warnings) = (plural(errors, "error"), plural(warnings, "warning"));
+        let exit = report.exit();
+        complain(&format!("{errors}, {warnings}; exit {} ({})", exit.code(), exit.meaning()));
+    }
+}
+
+/// What the configuration would serve.
+fn overview(config: &Config, certificates: &[CheckedCertificate]) -> String {
+    let mut out = format!("{}: in order\n", config.file.display());
+    for (index, service) in config.services.iter().enumerate() {
+        // Writing to a String does not fail.
+        let _ = writeln!(out, "  {}: {}", service.name, way(service));
+        for certificate in certificates.iter().filter(|c| c.service == index) {
+            let files = service.certificates.get(certificate.index);
+            let summary = &certificate.summary;
+            let _ = writeln!(
+                out,
+                "    {}: {}, {}, until {}",
+                files.map_or_else(String::new, |files| files.cert.display().to_string()),
+                summary.subject,
+                summary.key,
+                rfc3339(summary.not_after),
+            );
+        }
+    }
+    out
+}
+
+/// `0.0.0.0:992 (a.example) -> 127.0.0.1:23`.
+fn way(service: &Service) -> String {
+    let listen: Vec<String> = service.listen.iter().map(ToString::to_string).collect();
+    let names: Vec<String> = service.sni.iter().map(ToString::to_string).collect();
+    let backends: Vec<&str> = service.backends.iter().map(|b| b.text.as_str()).collect();
+    let names = match names.as_slice() {
+        [] => String::new(),
+        names => format!(" ({})", names.join(", ")),
+    };
+    format!("{}{names} -> {}", listen.join(", "), backends.join(", "))
+}
+
+fn as_json(file: &Path, report: &Report) -> Value {
+    let fault = |fault: &Fault| {
+        json!({
+            "severity": fault.severity.word(),
+            "file": fault.file.display().to_string(),
+            "line": fault.place.map(|place| place.line),
+            "column": fault.place.map(|place| place.column),
+            "key": fault.key,
+            "what": fault.what,
+            "remedy": fault.remedy,
+            "exit": fault.class.code(),
+        })
+    };
+    let certificate = |certificate: &CheckedCertificate| {
+        let summary = &certificate.summary;
+        json!({
+            "service": certificate.service,
+            "certificate": certificate.index,
+            "subject": summary.subject,
+            "names": summary.names,
+            "key": summary.key,
+            "not_before": rfc3339(summary.not_before),
+            "not_after": rfc3339(summary.not_after),
+        })
+    };
+    json!({
+        "file": file.display().to_string(),
+        "exit": report.exit().code(),
+        "faults": report.faults.iter().map(fault).collect::<Vec<_>>(),
+        "certificates": report.certificates.iter().map(certificate).collect::<Vec<_>>(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::{as_json, overview};
+    use crate::config::parse;
+
+    const TEXT: &str = "[[service]]\nname = \"a\"\nlisten = \"127.0.0.1:992\"\n\
+        backend = \"127.0.0.1:23\"\ncert = \"a.pem\"\nkey = \"a.key\"\nsni = \"a.de\"\n";
+
+    #[test]
+    fn the_overview_names_what_is_served() {
+        let config = parse(Path::new("a.toml"), TEXT).config.unwrap();
+        let expected = "a.toml: in order\n  a: 127.0.0.1:992 (a.de) -> 127.0.0.1:23\n";
+        assert_eq!(overview(&config, &[]), expected);
+    }
+
+    #[test]
+    fn json_has_place_remedy_and_exit_code_of_each_fault() {
+        let report = parse(Path::new("a.toml"), &format!("{TEXT}lisen = 1\n"));
+        let value = as_json(Path::new("a.toml"), &report);
+        assert_eq!(value["exit"], 78);
+        assert_eq!(value["faults"][0]["line"], 8);
+        assert_eq!(value["faults"][0]["key"], "service.a.lisen");
+        assert_eq!(value["faults"][0]["severity"], "error");
+    }
+}

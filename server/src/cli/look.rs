@@ -1,0 +1,95 @@
+//! `adjunct cards` and `adjunct crypto`: from a running daemon, or from a set started here.
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::args::{Cards, Crypto, Where};
+use super::{check, complain, print, print_json, tables};
+use crate::admin;
+use crate::config::{self, Config};
+use crate::exit::Exit;
+use crate::glue;
+use crate::snapshot::{CardRow, FunctionRow, Source};
+
+pub(super) fn cards(arguments: &Cards) -> Exit {
+    let wide = arguments.verbose;
+    let exit = look(
+        &arguments.place,
+        "cards",
+        |set| set.cards(),
+        |rows: &[CardRow]| tables::cards(rows, wide),
+    );
+    if exit == Exit::Ok && !arguments.place.json {
+        // Apart from the table, so that its form stays that of lszcrypt.
+        complain("These cards are simulated: each is a thread of this host.");
+    }
+    exit
+}
+
+pub(super) fn crypto(arguments: &Crypto) -> Exit {
+    look(
+        &arguments.place,
+        "crypto",
+        |set| set.functions(),
+        |rows: &[FunctionRow]| tables::functions(rows),
+    )
+}
+
+/// Gets rows and prints them.
+fn look<Row: Serialize + DeserializeOwned>(
+    place: &Where,
+    verb: &str,
+    rows: fn(&dyn Source) -> Vec<Row>,
+    table: impl FnOnce(&[Row]) -> String,
+) -> Exit {
+    match get(place, verb, rows) {
+        Ok(rows) if place.json => print_json(&rows),
+        Ok(rows) => {
+            print(&table(&rows));
+            Exit::Ok
+        }
+        Err(exit) => exit,
+    }
+}
+
+/// A socket named on the command line must answer; that of the configuration may be absent.
+fn get<Row: DeserializeOwned>(
+    place: &Where,
+    verb: &str,
+    rows: fn(&dyn Source) -> Vec<Row>,
+) -> Result<Vec<Row>, Exit> {
+    let fail = |error: admin::Error| {
+        complain(&format!("adjunct: {error}"));
+        error.exit()
+    };
+    if let Some(socket) = &place.socket {
+        return admin::ask(socket, verb).map_err(fail);
+    }
+    let config = place.config.as_deref().map(read).transpose()?;
+    if let Some(socket) = config.as_ref().and_then(|config| config.admin_socket.as_ref()) {
+        match admin::ask(socket, verb) {
+            Err(admin::Error::NoDaemon { .. }) => {
+                complain("No daemon is running; the set of the configuration was started anew.");
+            }
+            answer => return answer.map_err(fail),
+        }
+    }
+    let fresh = match &config {
+        Some(config) => glue::fresh(&config.cards, config.route, config.server.members()),
+        None => glue::fresh(&[], config::schema::Route::default(), 1),
+    };
+    fresh.map(|source| rows(&*source)).map_err(|reason| {
+        complain(&format!("adjunct: {reason}"));
+        Exit::Unavailable
+    })
+}
+
+/// The configuration; certificates do not matter here.
+fn read(file: &Path) -> Result<Config, Exit> {
+    let report = config::load_without_files(file);
+    check::complain_about(&report);
+    let exit = report.exit();
+    report.config.ok_or(exit)
+}

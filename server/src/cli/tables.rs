@@ -1,0 +1,154 @@
+//! Tables of `adjunct cards` and `adjunct crypto`.
+//!
+//! `cards` has the layout of lszcrypt (s390-tools): same columns, widths and words, so that scripts
+//! written for it work. `crypto` follows icastats in what it counts.
+
+use std::fmt::Write as _;
+
+use crate::snapshot::{CardRow, FunctionRow};
+
+/// Cards and queues as `lszcrypt`, or `lszcrypt -V` when `wide`.
+#[must_use]
+pub fn cards(rows: &[CardRow], wide: bool) -> String {
+    let mut head = format!(
+        "{:<8} {:<5} {:<11} {:<10} {:>8}",
+        "CARD.DOM", "TYPE", "MODE", "STATUS", "REQUESTS"
+    );
+    if wide {
+        // Writing to a String does not fail, here and below.
+        let _ = write!(
+            head,
+            " {:>8} {:>6} {:>6} {:<10} {:<11}",
+            "PENDING", "HWTYPE", "QDEPTH", "FUNCTIONS", "DRIVER"
+        );
+    }
+    let mut out = format!("{head}\n{}\n", "-".repeat(head.len()));
+    for row in rows {
+        let name = match row.domain {
+            Some(domain) => format!("{:02x}.{domain:04x}", row.card),
+            None => format!("{:02x}", row.card),
+        };
+        let mut line = format!(
+            "{name:<8} {:<5} {:<11} {:<10} {:>8}",
+            row.kind, row.mode, row.status, row.requests
+        );
+        if wide {
+            let depth = format!("{:02}", row.qdepth);
+            let _ = write!(
+                line,
+                " {:>8} {:>6} {depth:>6} {:<10} {:<11}",
+                row.pending, row.hwtype, row.functions, row.driver
+            );
+        }
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+/// The function table with its counters.
+#[must_use]
+pub fn functions(rows: &[FunctionRow]) -> String {
+    let width = rows.iter().map(|row| row.function.len()).max().unwrap_or(0).max(8);
+    let head = format!(
+        "{:<width$} {:<9} {:>4} {:>10} {:>10} {:>10} {:>10} {:>14}  {}",
+        "FUNCTION",
+        "INSTR/FC",
+        "BITS",
+        "HARDWARE",
+        "SOFTWARE",
+        "BLOCKED",
+        "CALLS",
+        "BYTES",
+        "HOST UNIT"
+    );
+    let mut out = format!("{head}\n{}\n", "-".repeat(head.len()));
+    for row in rows {
+        let instruction = match (&row.instruction, row.code) {
+            (Some(name), Some(code)) => format!("{name}/{code}"),
+            (Some(name), None) => name.clone(),
+            _ => "-".to_owned(),
+        };
+        let bits = row.key_bits.map_or_else(|| "-".to_owned(), |bits| bits.to_string());
+        let line = format!(
+            "{:<width$} {instruction:<9} {bits:>4} {:>10} {:>10} {:>10} {:>10} {:>14}  {}",
+            row.function,
+            row.hardware,
+            row.software,
+            row.blocked,
+            row.calls,
+            row.bytes,
+            row.host_unit
+        );
+        out.push_str(line.trim_end());
+        out.push('\n');
+    }
+    out
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::{cards, functions};
+    use crate::snapshot::{CardRow, FunctionRow};
+
+    pub(crate) fn card(card: u8, domain: Option<u8>, requests: u64) -> CardRow {
+        CardRow {
+            card,
+            domain,
+            kind: "CEX8A".into(),
+            mode: "Accelerator".into(),
+            status: "online".into(),
+            requests,
+            pending: 2,
+            hwtype: 14,
+            qdepth: 8,
+            functions: "-MC-A-NF-".into(),
+            driver: "simulated".into(),
+        }
+    }
+
+    #[test]
+    fn the_short_table_is_that_of_lszcrypt() {
+        let expected = "\
+CARD.DOM TYPE  MODE        STATUS     REQUESTS
+----------------------------------------------
+00       CEX8A Accelerator online         1042
+00.0006  CEX8A Accelerator online         1042
+1a.00ff  CEX8A Accelerator online            0
+";
+        let rows = [card(0, None, 1042), card(0, Some(6), 1042), card(0x1a, Some(255), 0)];
+        assert_eq!(cards(&rows, false), expected);
+    }
+
+    #[test]
+    fn the_wide_table_adds_its_columns() {
+        let table = cards(&[card(0, Some(6), 1)], true);
+        let expected = "\
+CARD.DOM TYPE  MODE        STATUS     REQUESTS  PENDING HWTYPE QDEPTH FUNCTIONS  DRIVER     ";
+        assert_eq!(table.lines().next(), Some(expected));
+        let row = "\
+00.0006  CEX8A Accelerator online            1        2     14     08 -MC-A-NF-  simulated";
+        assert_eq!(table.lines().nth(2), Some(row));
+    }
+
+    #[test]
+    fn functions_are_aligned_and_software_has_no_instruction() {
+        let row = |function: &str, instruction: Option<&str>| FunctionRow {
+            function: function.into(),
+            instruction: instruction.map(Into::into),
+            code: instruction.map(|_| 20),
+            key_bits: Some(256),
+            hardware: 3,
+            software: 0,
+            blocked: 1,
+            calls: 4,
+            bytes: 4096,
+            host_unit: "AES-NI".into(),
+        };
+        let table = functions(&[row("KMA-GCM-AES-256", Some("KMA")), row("ChaCha20", None)]);
+        let lines: Vec<&str> = table.lines().collect();
+        assert!(lines[2].starts_with("KMA-GCM-AES-256 KMA/20     256 "), "{table}");
+        assert!(lines[3].starts_with("ChaCha20        -          256 "), "{table}");
+        assert!(lines[2].ends_with("          1          4           4096  AES-NI"), "{table}");
+    }
+}

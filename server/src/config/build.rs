@@ -1,0 +1,237 @@
+//! Reads the whole file into a [`Config`], noting every fault on the way.
+
+use std::ops::Range;
+use std::path::Path;
+use std::time::Duration;
+
+use toml::de::{DeTable, DeValue};
+
+use super::fault::Source;
+use super::reader::{Node, Table};
+use super::schema::{
+    Card, CardEngine, CardType, Config, Cpacf, EcdsaRoute, Log, LogFormat, LogTarget, NoCard,
+    Offload, Provider, Route, Server, TicketRing, Verify,
+};
+use super::service::{self, Places};
+
+/// The modes whose names are known; none of them is enforced by this version.
+const MODES: [&str; 3] = ["fips-140-2", "nist-800-131a", "fips-140-3"];
+
+/// What could be read. Only to be used as a configuration when no error was noted.
+#[derive(Debug)]
+pub(super) struct Draft {
+    pub(super) config: Config,
+    /// One per service.
+    pub(super) places: Vec<Places>,
+    /// Where `log.target` stands.
+    pub(super) log: Option<Range<usize>>,
+    /// Where `admin.socket` stands.
+    pub(super) admin: Option<Range<usize>>,
+}
+
+/// Reads the document.
+pub(super) fn read<'a>(source: &'a Source<'a>, document: &'a DeTable<'a>) -> Draft {
+    let top = Table::new(source, document, "", String::new(), 0..0);
+    let directory = source.file.parent().unwrap_or(Path::new(""));
+    let server = top.get("server").and_then(|node| read_server(&node, directory));
+    let server = server.unwrap_or_default();
+    let mut services = Vec::new();
+    let mut places = Vec::new();
+    for (index, node) in tables(&top, "service").iter().enumerate() {
+        if let Some((service, place)) = service::read(node, index, server.drain, directory) {
+            services.push(service);
+            places.push(place);
+        }
+    }
+    let nothing = |node: Node<'_>| matches!(node.value(), DeValue::Array(a) if a.is_empty());
+    if top.get("service").is_none_or(nothing) {
+        source.error(
+            &top.get("service").map_or(0..0, |node| node.span()),
+            "service",
+            "there is no service, so nothing would be served".to_owned(),
+            "add [[service]] with name, listen, backend, cert and key".to_owned(),
+        );
+    }
+    let socket = top.get("admin").and_then(|node| node.table("admin")?.get("socket"));
+    let config = Config {
+        file: source.file.to_owned(),
+        cpacf: top.get("cpacf").and_then(|node| read_cpacf(&node)).unwrap_or_default(),
+        cards: read_cards(&top),
+        route: top.get("route").and_then(|node| read_route(&node)).unwrap_or_default(),
+        admin_socket: socket.as_ref().and_then(|node| service::path(node, directory)),
+        tickets: top.get("tickets").and_then(|node| read_tickets(&node)).unwrap_or_default(),
+        server,
+        services,
+    };
+    let log = within(&top, &["server", "log", "target"]);
+    Draft { config, places, log, admin: socket.map(|node| node.span()) }
+}
+
+/// Where a value in nested tables stands.
+fn within(top: &Table<'_>, path: &[&'static str; 3]) -> Option<Range<usize>> {
+    let first = top.get(path[0])?;
+    Some(first.value().get(path[1])?.get_ref().get(path[2])?.span())
+}
+
+/// The elements of a list of tables.
+fn tables<'a>(top: &Table<'a>, name: &'static str) -> Vec<Node<'a>> {
+    let Some(node) = top.get(name) else { return Vec::new() };
+    if matches!(node.value(), DeValue::Table(_)) {
+        node.error(
+            format!("[{name}] defines one table where a list of tables is expected"),
+            format!("write [[{name}]] with two brackets; it can then be repeated"),
+        );
+        return Vec::new();
+    }
+    node.elements().unwrap_or_default()
+}
+
+fn read_server(node: &Node<'_>, directory: &Path) -> Option<Server> {
+    let table = node.table("server")?;
+    let default = Server::default();
+    if let Some(mode) = table.get("mode") {
+        refuse_modes(&mode);
+    }
+    let words = [("fiber", Offload::Fiber)];
+    let log = table.get("log").and_then(|node| read_log(&node, directory));
+    let drain = table.get("drain");
+    let drain = drain.and_then(|node| node.duration(Duration::ZERO..=Duration::from_secs(3600)));
+    Some(Server {
+        workers: table.get("workers").and_then(|node| node.integer(0..=256)).unwrap_or(0),
+        offload: table
+            .get("offload")
+            .and_then(|node| node.word(&words, &["pool", "inline"]))
+            .unwrap_or_default(),
+        log: log.unwrap_or_default(),
+        drain: drain.unwrap_or(default.drain),
+    })
+}
+
+/// A mode that is asked for and not enforced would be a lie, so each is an error.
+fn refuse_modes(node: &Node<'_>) {
+    for mode in node.elements().unwrap_or_default() {
+        match mode.text() {
+            Some(name) if MODES.contains(&name) => mode.error(
+                format!("mode \"{name}\" is not enforced by this version"),
+                "write mode = []; do not rely on this version where the mode is demanded",
+            ),
+            Some(name) => mode.error(
+                format!("\"{}\" is not the name of a mode", name.escape_default()),
+                "write mode = []; no mode is enforced by this version",
+            ),
+            None => {}
+        }
+    }
+}
+
+fn read_log(node: &Node<'_>, directory: &Path) -> Option<Log> {
+    let table = node.table("server.log")?;
+    let words = [("json", LogFormat::Json), ("text", LogFormat::Text)];
+    let target = table.get("target").and_then(|node| match node.text()? {
+        "stderr" => Some(LogTarget::Stderr),
+        "stdout" => {
+            node.error(
+                "records do not go to standard output",
+                "write \"stderr\" or the path of a file (\"./stdout\" if that is its name)",
+            );
+            None
+        }
+        _ => service::path(&node, directory).map(LogTarget::File),
+    });
+    Some(Log {
+        format: table.get("format").and_then(|node| node.word(&words, &[])).unwrap_or_default(),
+        target: target.unwrap_or_default(),
+        ..Log::default()
+    })
+}
+
+fn read_cpacf(node: &Node<'_>) -> Option<Cpacf> {
+    let table = node.table("cpacf")?;
+    let words = [("host", Provider::Host)];
+    let provider = table.get("provider").and_then(|node| node.word(&words, &["portable", "s390x"]));
+    Some(Cpacf { provider: provider.unwrap_or_default() })
+}
+
+fn read_cards(top: &Table<'_>) -> Vec<Card> {
+    let mut cards: Vec<Card> = Vec::new();
+    for (index, node) in tables(top, "card").iter().enumerate() {
+        let node = node.renamed(format!("card[{index}]"));
+        let Some(table) = node.table("card") else { continue };
+        let types = [("CEX8A", CardType::Cex8A), ("CEX8C", CardType::Cex8C)];
+        let engines = [("auto", CardEngine::Auto), ("single", CardEngine::Single)];
+        let id = table.require("id", "number the card, e.g. id = 0").and_then(|node| {
+            let id = node.byte()?;
+            if cards.iter().any(|card| card.id == id) {
+                node.error(format!("card {id} is defined twice"), "give each card its own number");
+            }
+            Some(id)
+        });
+        let kind = table
+            .require("type", "write \"CEX8A\" (accelerator) or \"CEX8C\" (coprocessor)")
+            .and_then(|node| node.word(&types, &["CEX8P"]));
+        let domains = table
+            .require("domains", "name the domains, e.g. domains = [6, 7]")
+            .map(|node| read_domains(&node))
+            .unwrap_or_default();
+        let engine = table.get("engine").and_then(|node| node.word(&engines, &["batch"]));
+        if let (Some(id), Some(kind)) = (id, kind) {
+            cards.push(Card { id, kind, domains, engine: engine.unwrap_or_default() });
+        }
+    }
+    cards
+}
+
+fn read_domains(node: &Node<'_>) -> Vec<u8> {
+    let elements = node.elements().unwrap_or_default();
+    if elements.is_empty() {
+        node.error("a card without a domain has no queue", "name at least one domain");
+    }
+    let mut domains = Vec::new();
+    for element in elements {
+        let Some(domain) = element.byte() else { continue };
+        if domains.contains(&domain) {
+            element.error(format!("domain {domain} is named twice"), "remove one of them");
+        } else {
+            domains.push(domain);
+        }
+    }
+    domains.sort_unstable();
+    domains
+}
+
+fn read_route(node: &Node<'_>) -> Option<Route> {
+    let table = node.table("route")?;
+    if let Some(rsa) = table.get("rsa") {
+        let _ = rsa.word(&[("cex", ())], &["cpacf", "refused"]);
+    }
+    let ecdsa = [("cex", EcdsaRoute::Cex), ("cpacf", EcdsaRoute::Cpacf)];
+    let no_card = [("fail", NoCard::Fail), ("software", NoCard::Software)];
+    let verify = [("rsa", Verify::Rsa), ("all", Verify::All)];
+    Some(Route {
+        ecdsa: table
+            .get("ecdsa")
+            .and_then(|node| node.word(&ecdsa, &["refused"]))
+            .unwrap_or_default(),
+        no_card: table.get("no_card").and_then(|node| node.word(&no_card, &[])).unwrap_or_default(),
+        verify: table.get("verify").and_then(|node| node.word(&verify, &[])).unwrap_or_default(),
+    })
+}
+
+fn read_tickets(node: &Node<'_>) -> Option<TicketRing> {
+    // RFC 8446 §4.6.1: no client may use a ticket for more than seven days.
+    let range = Duration::from_secs(60)..=Duration::from_secs(7 * 86_400);
+    let table = node.table("tickets")?;
+    let default = TicketRing::default();
+    let read = |name| table.get(name).and_then(|node| node.duration(range.clone()));
+    let ring = TicketRing {
+        rotate: read("rotate").unwrap_or(default.rotate),
+        lifetime: read("lifetime").unwrap_or(default.lifetime),
+    };
+    if ring.lifetime < ring.rotate {
+        node.error(
+            "tickets would die before the key that made them is replaced",
+            "write a `lifetime` of at least `rotate`",
+        );
+    }
+    Some(ring)
+}

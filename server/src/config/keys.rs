@@ -1,0 +1,137 @@
+//! Every key of the configuration file, its type and its default.
+//!
+//! The reader knows a key only if it stands here, and the reference page
+//! (`docs/reference/config.md`) is compared with this table by a test; so neither can fall behind.
+
+/// One key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Key {
+    /// Table it stands in, `""` for the top of the file; `service.timeouts` for a nested one.
+    pub table: &'static str,
+    /// Name.
+    pub name: &'static str,
+    /// Type and range, as in the reference page.
+    pub kind: &'static str,
+    /// Default, as in the reference page; [`REQUIRED`] or [`LATER`] where there is none.
+    pub default: &'static str,
+}
+
+/// Marks a key that must be given.
+pub const REQUIRED: &str = "required";
+
+/// Marks a key that is known but belongs to a later version: giving it is an error, never ignored.
+pub const LATER: &str = "not in this version";
+
+const fn key(
+    table: &'static str,
+    name: &'static str,
+    kind: &'static str,
+    default: &'static str,
+) -> Key {
+    Key { table, name, kind, default }
+}
+
+/// All keys, in the order of the reference page.
+pub const KEYS: &[Key] = &[
+    key("", "server", "table", "see [server]"),
+    key("", "cpacf", "table", "see [cpacf]"),
+    key("", "card", "list of tables", "one CEX8A and one CEX8C"),
+    key("", "route", "table", "see [route]"),
+    key("", "admin", "table", "see [admin]"),
+    key("", "tickets", "table", "see [tickets]"),
+    key("", "service", "list of tables", REQUIRED),
+    key("", "keydb", "table", LATER),
+    key("server", "workers", "integer 0..256", "0"),
+    key("server", "mode", "list of words", "[]"),
+    key("server", "offload", "\"fiber\"", "\"fiber\""),
+    key("server", "log", "table", "see [server] log"),
+    key("server", "drain", "duration 0s..1h", "\"30s\""),
+    key("server.log", "format", "\"json\" or \"text\"", "\"json\""),
+    key("server.log", "target", "\"stderr\" or path", "\"stderr\""),
+    key("cpacf", "provider", "\"host\"", "\"host\""),
+    key("card", "id", "integer 0..255", REQUIRED),
+    key("card", "type", "\"CEX8A\" or \"CEX8C\"", REQUIRED),
+    key("card", "domains", "list of integers 0..255", REQUIRED),
+    key("card", "engine", "\"auto\" or \"single\"", "\"auto\""),
+    key("route", "rsa", "\"cex\"", "\"cex\""),
+    key("route", "ecdsa", "\"cex\" or \"cpacf\"", "\"cex\""),
+    key("route", "no_card", "\"fail\" or \"software\"", "\"fail\""),
+    key("route", "verify", "\"rsa\" or \"all\"", "\"rsa\""),
+    key("admin", "socket", "path", "none"),
+    key("tickets", "rotate", "duration 1m..7d", "\"1h\""),
+    key("tickets", "lifetime", "duration 1m..7d", "\"12h\""),
+    key("service", "name", "text", REQUIRED),
+    key("service", "listen", "address or list", REQUIRED),
+    key("service", "backend", "address or list", REQUIRED),
+    key("service", "cert", "path or list of { cert, key }", REQUIRED),
+    key("service", "key", "path", "required with a single cert"),
+    key("service", "sni", "name or list, or \"required\"", "[]"),
+    key("service", "sni_required", "boolean", "false"),
+    key("service", "alpn", "list of text", "[]"),
+    key("service", "tls_backend", "false", "false"),
+    key("service", "client_auth", "\"none\" or { mode = \"none\" }", "\"none\""),
+    key("service", "proxy_protocol", "\"none\" or \"v2\"", "\"none\""),
+    key("service", "tickets", "integer 0..8", "2"),
+    key("service", "session_cache", "integer 0..1000000", "4096"),
+    key("service", "versions", "list of \"1.2\", \"1.3\"", "[\"1.2\", \"1.3\"]"),
+    key("service", "suites", "list of names", "all"),
+    key("service", "groups", "list of names", "all"),
+    key("service", "timeouts", "table", "see [[service]] timeouts"),
+    key("service", "limits", "table", "see [[service]] limits"),
+    key("service", "allow_remote_plaintext", "boolean", "false"),
+    key("service", "label", "text", LATER),
+    key("service.cert", "cert", "path", REQUIRED),
+    key("service.cert", "key", "path", REQUIRED),
+    key("service.client_auth", "mode", "\"none\"", "\"none\""),
+    key("service.client_auth", "ca", "path", LATER),
+    key("service.timeouts", "handshake", "duration 100ms..5m", "\"10s\""),
+    key("service.timeouts", "connect", "duration 10ms..5m", "\"5s\""),
+    key("service.timeouts", "idle", "duration 1s..7d", "\"1h\""),
+    key("service.timeouts", "drain", "duration 0s..1h", "drain of [server]"),
+    key("service.limits", "connections", "integer 1..1000000", "20000"),
+    key("service.limits", "handshakes", "integer 1..100000", "4096"),
+    key("service.limits", "per_peer", "integer", LATER),
+];
+
+/// The keys of one table.
+pub(super) fn of_table(table: &str) -> impl Iterator<Item = &'static Key> {
+    KEYS.iter().filter(move |key| key.table == table)
+}
+
+/// The word of `candidates` that was probably meant by `word`.
+pub(super) fn nearest<'c>(
+    word: &str,
+    candidates: impl IntoIterator<Item = &'c str>,
+) -> Option<&'c str> {
+    /// Below this likeness a suggestion confuses more than it helps.
+    const ENOUGH: f64 = 0.75;
+    let wanted = word.to_ascii_lowercase();
+    candidates
+        .into_iter()
+        .map(|known| (strsim::jaro_winkler(&wanted, &known.to_ascii_lowercase()), known))
+        .filter(|(likeness, _)| *likeness >= ENOUGH)
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, known)| known)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{KEYS, nearest, of_table};
+
+    #[test]
+    fn a_key_stands_once_in_its_table() {
+        for key in KEYS {
+            let same = KEYS.iter().filter(|k| (k.table, k.name) == (key.table, key.name));
+            assert_eq!(same.count(), 1, "{}.{}", key.table, key.name);
+        }
+    }
+
+    #[test]
+    fn a_typing_error_finds_its_key() {
+        let service = || of_table("service").map(|key| key.name);
+        assert_eq!(nearest("backends", service()), Some("backend"));
+        assert_eq!(nearest("certificate", service()), Some("cert"));
+        assert_eq!(nearest("lisen", service()), Some("listen"));
+        assert_eq!(nearest("zzz", service()), None);
+    }
+}

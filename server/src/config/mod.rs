@@ -1,0 +1,170 @@
+//! The configuration file: read, checked, typed.
+//!
+//! Purpose: turn a TOML file into a [`Config`] or into the complete list of what is wrong with it.
+//! The file is read over `toml`'s spanned tables rather than by deserializing into structs, since a
+//! deserializer stops at its first error; an operator wants them all, each with its line.
+//!
+//! Invariants: nothing that is written in the file is ignored. A key or word of a later version is
+//! an error that says so. If the file is not TOML at all, only its syntax errors are reported:
+//! whatever follows them would be guesses. Does not bind sockets and does not connect.
+
+mod address;
+mod build;
+mod fault;
+mod files;
+mod keys;
+mod reader;
+mod relations;
+pub mod schema;
+mod service;
+mod targets;
+#[cfg(test)]
+mod tests;
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use toml::de::DeTable;
+
+pub use fault::{Fault, Place, Severity};
+pub use files::{BuildFault, CertFault, CertSummary, CheckedCertificate, Inspect, read_bounded};
+pub use keys::{KEYS, Key, LATER, REQUIRED};
+pub use schema::Config;
+
+use crate::exit::Exit;
+use fault::Source;
+
+/// What reading a configuration led to.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// The configuration; none if there was an error.
+    pub config: Option<Config>,
+    /// Errors and warnings in the order of the file.
+    pub faults: Vec<Fault>,
+    /// Certificates that are in order, those of faulty services included.
+    pub certificates: Vec<CheckedCertificate>,
+}
+
+impl Report {
+    /// The exit code the faults lead to; [`Exit::Ok`] if there are only warnings.
+    #[must_use]
+    pub fn exit(&self) -> Exit {
+        Exit::of(self.faults.iter().map(|fault| fault.class))
+    }
+
+    fn failed(fault: Fault) -> Self {
+        Self { config: None, faults: vec![fault], certificates: Vec::new() }
+    }
+}
+
+/// How far [`load`] looks.
+#[derive(Clone, Copy)]
+#[allow(missing_debug_implementations, reason = "the judge may be a closure")]
+pub struct Look<'a> {
+    /// Moment at which certificates must be valid.
+    pub now: SystemTime,
+    /// Judge of certificates and services; without it they are only looked at from outside.
+    pub inspect: Option<&'a dyn Inspect>,
+    /// Whether `log.target` will be used, or something else stands on the command line.
+    pub log_from_file: bool,
+}
+
+/// Reads and checks a configuration file and the files it names.
+#[must_use]
+pub fn load(file: &Path, look: &Look<'_>) -> Report {
+    with_text(file, |text| check_text(file, text, Some(look)))
+}
+
+/// Reads and checks a configuration file, but not the files it names.
+#[must_use]
+pub fn load_without_files(file: &Path) -> Report {
+    with_text(file, |text| parse(file, text))
+}
+
+fn with_text(file: &Path, check: impl FnOnce(&str) -> Report) -> Report {
+    let bytes = match read_bounded(file) {
+        Ok(bytes) => bytes,
+        Err(error) => return Report::failed(unreadable(file, &error)),
+    };
+    match std::str::from_utf8(&bytes) {
+        Ok(text) => check(text),
+        Err(error) => Report::failed(Fault::of_file(
+            file,
+            Exit::Config,
+            format!("the file is not UTF-8 text (byte {})", error.valid_up_to()),
+            "save it as UTF-8",
+        )),
+    }
+}
+
+/// Checks a configuration text as if it stood in `file`, without looking at the files it names.
+#[must_use]
+pub fn parse(file: &Path, text: &str) -> Report {
+    check_text(file, text, None)
+}
+
+fn unreadable(file: &Path, error: &std::io::Error) -> Fault {
+    let remedy = match error.kind() {
+        std::io::ErrorKind::NotFound => {
+            "name the file with --config or ADJUNCT_CONFIG; `adjunct demo` needs none"
+        }
+        std::io::ErrorKind::PermissionDenied => "give this user the right to read it",
+        _ => "name a TOML file of less than 1 MiB",
+    };
+    let class = match error.kind() {
+        std::io::ErrorKind::IsADirectory
+        | std::io::ErrorKind::FileTooLarge
+        | std::io::ErrorKind::InvalidInput => Exit::Config,
+        _ => Exit::of_io(error),
+    };
+    let what = format!("the configuration cannot be read: {error}");
+    Fault::of_file(file, class, what, remedy)
+}
+
+fn check_text(file: &Path, text: &str, look: Option<&Look<'_>>) -> Report {
+    let source = Source::new(file, text);
+    let (document, syntax) = DeTable::parse_recoverable(text);
+    for error in &syntax {
+        source.error(
+            &error.span().unwrap_or(0..0),
+            "",
+            format!("this is not TOML: {}", error.message()),
+            "correct the syntax; the other checks come after it".to_owned(),
+        );
+    }
+    if !syntax.is_empty() {
+        return Report { config: None, faults: source.into_faults(), certificates: Vec::new() };
+    }
+    let draft = build::read(&source, document.get_ref());
+    relations::check(&source, &draft.config.services, &draft.places);
+    let mut certificates = Vec::new();
+    if let Some(&Look { now, inspect, log_from_file }) = look {
+        let services = &draft.config.services;
+        certificates = files::check(&source, services, &draft.places, now, inspect);
+        targets::check(&source, &draft, log_from_file);
+        if let Some(inspect) = inspect {
+            build_services(&source, &draft, inspect);
+        }
+    }
+    let faults = source.into_faults();
+    let sound = faults.iter().all(|fault| fault.severity == Severity::Warning);
+    Report { config: sound.then_some(draft.config), faults, certificates }
+}
+
+/// Builds what is in order so far, so that `check` finds what `run` would refuse.
+fn build_services(source: &Source<'_>, draft: &build::Draft, inspect: &dyn Inspect) {
+    let sound = |(_, place): &(usize, &service::Places)| source.is_sound(&place.prefix);
+    let services: Vec<usize> =
+        draft.places.iter().enumerate().filter(sound).map(|(index, _)| index).collect();
+    if services.is_empty() {
+        return;
+    }
+    for BuildFault { service, class, what, remedy } in inspect.build(&draft.config, &services) {
+        let place = service.and_then(|index| draft.places.get(index));
+        let (span, key) = match place {
+            Some(place) => (place.name.clone(), place.prefix.as_str()),
+            None => (0..0, "card"),
+        };
+        source.report(Severity::Error, class, Some(&span), key, what, remedy);
+    }
+}

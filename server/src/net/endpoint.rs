@@ -1,0 +1,233 @@
+//! A non-blocking TCP socket with what epoll has said about it.
+//!
+//! Invariants: edge-triggered. A readiness bit is set by an event and cleared only by the system
+//! call that says "would block", so that no wake-up is lost; a read of nothing because there is no
+//! room is never mistaken for the end of the stream. The kernel tells of a reset once, to whatever
+//! call comes first, and from then on makes it look like the end of the stream; so the first error
+//! is kept, and a stream that was cut never ends in [`Moved::Eof`].
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::net::TcpStream;
+use rustix::io::Errno;
+
+/// How a read or write ended.
+#[derive(Debug)]
+pub enum Moved {
+    /// This many bytes.
+    Bytes(usize),
+    /// Nothing now; an event will tell.
+    Blocked,
+    /// The peer sends no more.
+    Eof,
+    /// The connection is broken.
+    Broken(io::Error),
+}
+
+/// One side of a relay.
+#[derive(Debug)]
+pub struct Endpoint {
+    stream: TcpStream,
+    readable: bool,
+    writable: bool,
+    /// epoll reported an error or a hang-up of both directions.
+    gone: bool,
+    eof: bool,
+    write_shut: bool,
+    /// The first error the kernel told of.
+    failure: Option<Errno>,
+}
+
+impl Endpoint {
+    /// A connected socket; it is assumed ready until the kernel says otherwise.
+    #[must_use]
+    pub fn connected(stream: TcpStream) -> Self {
+        // A record or a keystroke must not wait for the next one; failure costs latency alone.
+        let _ = stream.set_nodelay(true);
+        Self {
+            stream,
+            readable: true,
+            writable: true,
+            gone: false,
+            eof: false,
+            write_shut: false,
+            failure: None,
+        }
+    }
+
+    /// A socket whose connect is under way.
+    #[must_use]
+    pub fn connecting(stream: TcpStream) -> Self {
+        Self { readable: false, writable: false, ..Self::connected(stream) }
+    }
+
+    /// The socket, for registering.
+    pub fn stream_mut(&mut self) -> &mut TcpStream {
+        &mut self.stream
+    }
+
+    /// The socket.
+    #[must_use]
+    pub fn stream(&self) -> &TcpStream {
+        &self.stream
+    }
+
+    /// Takes in what epoll reported.
+    pub fn on_event(&mut self, event: &Event) {
+        self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+        self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
+        self.gone |= event.is_error() || (event.is_read_closed() && event.is_write_closed());
+        if event.is_error()
+            && let Ok(Some(error)) = self.stream.take_error()
+        {
+            self.fail(&error);
+        }
+    }
+
+    /// Keeps the first error; what was received before it can still be read.
+    fn fail(&mut self, error: &io::Error) {
+        if self.failure.is_none() {
+            self.failure = Errno::from_io_error(error);
+        }
+        self.writable = false;
+        self.readable = true;
+    }
+
+    /// Why nothing can be written any more: the peer has reset the connection.
+    #[must_use]
+    pub fn failure(&self) -> Option<io::Error> {
+        self.failure.map(io::Error::from)
+    }
+
+    /// Whether the peer had ended its direction before it reset, so that all it sent is here.
+    #[must_use]
+    pub fn failed_after_fin(&self) -> bool {
+        self.failure == Some(Errno::PIPE)
+    }
+
+    /// Whether a read may bring something.
+    #[must_use]
+    pub fn may_read(&self) -> bool {
+        self.readable && !self.eof
+    }
+
+    /// Whether a write may take something.
+    #[must_use]
+    pub fn may_write(&self) -> bool {
+        self.writable
+    }
+
+    /// Whether the peer is gone in both directions.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        self.gone || self.failure.is_some()
+    }
+
+    /// Whether the peer has sent its FIN and everything before it was read.
+    #[must_use]
+    pub fn has_eof(&self) -> bool {
+        self.eof
+    }
+
+    /// Reads into `space`.
+    pub fn read(&mut self, space: &mut [u8]) -> Moved {
+        if space.is_empty() || !self.may_read() {
+            return Moved::Blocked;
+        }
+        loop {
+            match self.stream.read(space) {
+                Ok(0) => {
+                    return match self.failure() {
+                        Some(error) if !self.failed_after_fin() => Moved::Broken(error),
+                        _ => {
+                            self.eof = true;
+                            Moved::Eof
+                        }
+                    };
+                }
+                Ok(count) => return Moved::Bytes(count),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) if e.kind() == ErrorKind::WouldBlock => {
+                    self.readable = false;
+                    return Moved::Blocked;
+                }
+                Err(e) => {
+                    self.fail(&e);
+                    return Moved::Broken(e);
+                }
+            }
+        }
+    }
+
+    /// Writes what `bytes` holds, as much as the socket takes at once.
+    pub fn write(&mut self, bytes: &[u8]) -> Moved {
+        if let Some(error) = self.failure() {
+            return Moved::Broken(error);
+        }
+        if bytes.is_empty() || !self.writable {
+            return Moved::Blocked;
+        }
+        loop {
+            match self.stream.write(bytes) {
+                Ok(count) => return Moved::Bytes(count),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => {
+                    self.writable = false;
+                    return Moved::Blocked;
+                }
+                Err(e) => {
+                    self.fail(&e);
+                    return Moved::Broken(e);
+                }
+            }
+        }
+    }
+
+    /// Sends a FIN behind everything written.
+    pub fn shut_write(&mut self) {
+        if !self.write_shut {
+            self.write_shut = true;
+            // The only failure is a peer that is gone already.
+            let _ = self.stream.shutdown(Shutdown::Write);
+        }
+    }
+
+    /// Whether [`Self::shut_write`] was called.
+    #[must_use]
+    pub fn write_is_shut(&self) -> bool {
+        self.write_shut
+    }
+
+    /// Makes the coming close a reset, so that the peer cannot take a cut stream for a whole one.
+    pub fn reset_on_close(&self) {
+        let _ = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+    }
+
+    /// Outcome of a connect: none while it is under way.
+    pub fn connect_result(&mut self) -> Option<io::Result<SocketAddr>> {
+        if let Some(error) = self.failure() {
+            return Some(Err(error));
+        }
+        if !self.writable {
+            return None;
+        }
+        match self.stream.take_error() {
+            Ok(Some(error)) | Err(error) => return Some(Err(error)),
+            Ok(None) => {}
+        }
+        match self.stream.peer_addr() {
+            Ok(address) => {
+                self.readable = true;
+                Some(Ok(address))
+            }
+            Err(e) if e.kind() == ErrorKind::NotConnected => {
+                self.writable = false;
+                None
+            }
+            Err(e) => Some(Err(e)),
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Sockets: listeners, event loops, connections, backends.
+//!
+//! One [`worker`] is one pool member: one thread, one epoll, its own listening sockets
+//! (`SO_REUSEPORT`), its own connections. Workers share nothing on the data path but counters.
+//!
+//! The way of a connection: [`listener`] → [`worker`] → [`session`] (handshake through
+//! `engine::connection`) → [`dial`] → [`relay`] → one record.
+
+pub mod dial;
+pub mod endpoint;
+pub mod listener;
+pub mod relay;
+pub mod session;
+pub mod timers;
+pub mod worker;

@@ -1,0 +1,272 @@
+//! Both directions of an established connection.
+//!
+//! Invariants:
+//! - a side is read only when what it sent before has gone to the other side, so that a slow reader
+//!   slows the writer and memory stays bounded by the buffers;
+//! - the end of one direction does not end the other (half-close both ways): close_notify from the
+//!   client becomes a FIN to the backend, a FIN from the backend becomes close_notify and FIN;
+//! - a FIN from the client without close_notify is passed on and reported as truncation;
+//! - a reset on either side ends both; what the backend said before it reset, and what the client
+//!   said before it left in order, is still passed on.
+
+use engine::connection::Opened;
+use engine::rules;
+
+use super::endpoint::{Endpoint, Moved};
+use super::session::{Session, Step, Turn};
+
+/// Reads of one side in one step.
+const READS_PER_STEP: usize = 4;
+
+impl Session {
+    pub(super) fn relay_step(&mut self, turn: &mut Turn<'_>) -> Step {
+        if let Some(error) = self.client_lost() {
+            self.client_broke(turn, &error);
+            if !self.is_relaying() {
+                return Step::Moved;
+            }
+        }
+        let from_client = self.client_to_backend(turn);
+        if !self.is_relaying() {
+            return Step::Moved;
+        }
+        let from_backend = self.backend_to_client(turn);
+        if !self.is_relaying() {
+            return Step::Moved;
+        }
+        let moved = from_client == Step::Moved || from_backend == Step::Moved;
+        if moved {
+            self.active = turn.now;
+        }
+        if self.client_done
+            && self.backend_done
+            && self.to_backend.is_empty()
+            && self.tls.output().is_empty()
+        {
+            let by = self.record.close_by.unwrap_or("client");
+            self.finish(turn, by);
+            return Step::Moved;
+        }
+        if moved { Step::Moved } else { Step::Blocked }
+    }
+
+    fn is_relaying(&self) -> bool {
+        matches!(self.stage, super::session::Stage::Relay)
+    }
+
+    /// The error of a client that nobody needs to be served for any more, whatever is still on its
+    /// way; a client that is read finds its error by itself.
+    fn client_lost(&self) -> Option<std::io::Error> {
+        let error = self.client.failure()?;
+        let all_passed_on = self.client_done && self.to_backend.is_empty();
+        (all_passed_on || !self.client.failed_after_fin()).then_some(error)
+    }
+
+    fn client_to_backend(&mut self, turn: &mut Turn<'_>) -> Step {
+        let mut step = Step::Blocked;
+        for _ in 0..READS_PER_STEP {
+            let before = self.to_backend.len();
+            self.flush_backend();
+            if self.to_backend.len() < before {
+                step = Step::Moved;
+            }
+            // A backend that takes nothing any more may have said something before: reading it
+            // shows how it ended.
+            if !self.to_backend.is_empty() || self.backend_failed() {
+                return step;
+            }
+            if self.client_done {
+                break;
+            }
+            match self.open_to_backend(turn) {
+                Opened::Data(_) => step = Step::Moved,
+                Opened::PeerClosed => {
+                    self.client_has_ended();
+                    step = Step::Moved;
+                }
+                Opened::Failed => {
+                    self.finish(turn, "us");
+                    return Step::Moved;
+                }
+                Opened::NeedInput => match self.read_client(turn) {
+                    Step::Moved => step = Step::Moved,
+                    Step::Blocked => break,
+                },
+            }
+            if !self.is_relaying() {
+                return Step::Moved;
+            }
+        }
+        if self.client_done
+            && self.to_backend.is_empty()
+            && let Some(backend) = &mut self.backend
+        {
+            backend.shut_write();
+        }
+        step
+    }
+
+    fn client_has_ended(&mut self) {
+        self.client_done = true;
+        self.record.close_by.get_or_insert("client");
+    }
+
+    /// Opens one record straight into the backend's socket; what it does not take waits.
+    fn open_to_backend(&mut self, turn: &Turn<'_>) -> Opened {
+        let Self { tls, backend, to_backend, record, .. } = self;
+        let Some(backend) = backend else { return Opened::NeedInput };
+        tls.open_record(&mut |plaintext| {
+            record.bytes_in += plaintext.len() as u64;
+            let mut rest = plaintext;
+            while !rest.is_empty() {
+                match backend.write(rest) {
+                    Moved::Bytes(count) => rest = &rest[count..],
+                    // A broken backend shows itself when it is read.
+                    Moved::Blocked | Moved::Eof | Moved::Broken(_) => break,
+                }
+            }
+            if !rest.is_empty() {
+                turn.member.supply(to_backend);
+                to_backend.append(rest);
+            }
+        })
+    }
+
+    fn read_client(&mut self, turn: &mut Turn<'_>) -> Step {
+        let space = self.tls.input_space(turn.member);
+        if space.is_empty() {
+            let reason = "a handshake message fills our buffer".to_owned();
+            self.end_tls(turn, &rules::RECORD_OVERFLOW, reason);
+            return Step::Moved;
+        }
+        match self.client.read(space) {
+            Moved::Bytes(count) => {
+                self.tls.received(count);
+                Step::Moved
+            }
+            Moved::Blocked => Step::Blocked,
+            Moved::Eof => {
+                // After our own close_notify many clients just close; nothing can be missing then.
+                if !self.tls.peer_has_closed() && !self.backend_done {
+                    self.note(
+                        &rules::TRUNCATED,
+                        "the client sent a FIN without close_notify".to_owned(),
+                    );
+                }
+                self.client_has_ended();
+                Step::Moved
+            }
+            Moved::Broken(error) => {
+                self.client_broke(turn, &error);
+                Step::Moved
+            }
+        }
+    }
+
+    fn client_broke(&mut self, turn: &mut Turn<'_>, error: &std::io::Error) {
+        if self.backend_done && self.tls.output().is_empty() {
+            // Everything was sent and taken; a client that resets instead of closing is impolite.
+            self.client_has_ended();
+            self.to_backend.clear();
+            return;
+        }
+        self.note(&rules::PEER_RESET, format!("the client reset the connection: {error}"));
+        if let Some(backend) = &self.backend {
+            backend.reset_on_close();
+        }
+        self.finish(turn, "client");
+    }
+
+    fn backend_broke(&mut self, turn: &mut Turn<'_>, error: &std::io::Error) {
+        if self.backend_done {
+            // It had finished and closed; what the client sends after that has no reader.
+            self.client_has_ended();
+            self.to_backend.clear();
+            return;
+        }
+        self.note(&rules::BACKEND_RESET, format!("the backend reset the connection: {error}"));
+        // No close_notify: the client must not take the answer for complete.
+        self.finish(turn, "backend");
+    }
+
+    /// Sends what waits for the backend, or forgets it when the backend takes no more.
+    fn flush_backend(&mut self) {
+        let Some(backend) = &mut self.backend else { return };
+        while !self.to_backend.is_empty() {
+            match backend.write(self.to_backend.data()) {
+                Moved::Bytes(count) => self.to_backend.consume(count),
+                Moved::Blocked | Moved::Eof => return,
+                Moved::Broken(_) => self.to_backend.clear(),
+            }
+        }
+    }
+
+    fn backend_failed(&self) -> bool {
+        self.backend.as_ref().is_some_and(|backend| backend.failure().is_some())
+    }
+
+    fn backend_to_client(&mut self, turn: &mut Turn<'_>) -> Step {
+        let mut step = Step::Blocked;
+        for _ in 0..READS_PER_STEP {
+            let before = self.tls.output().len();
+            if let Some(error) = self.flush_client() {
+                self.client_broke(turn, &error);
+                return Step::Moved;
+            }
+            if self.tls.output().len() < before {
+                step = Step::Moved;
+            }
+            if self.backend_done || !self.tls.output().is_empty() {
+                break;
+            }
+            match self.seal_from_backend(turn) {
+                Step::Moved => step = Step::Moved,
+                Step::Blocked => break,
+            }
+            if !self.is_relaying() {
+                return Step::Moved;
+            }
+        }
+        if self.backend_done && self.tls.output().is_empty() {
+            self.client.shut_write();
+            if self.backend.as_ref().is_some_and(Endpoint::is_gone) && !self.client_done {
+                self.client_has_ended();
+                self.to_backend.clear();
+                step = Step::Moved;
+            }
+        }
+        step
+    }
+
+    fn seal_from_backend(&mut self, turn: &mut Turn<'_>) -> Step {
+        let Some(backend) = &mut self.backend else { return Step::Blocked };
+        let room = self.tls.seal_room().min(turn.scratch.len());
+        match backend.read(&mut turn.scratch[..room]) {
+            Moved::Bytes(count) => {
+                self.record.bytes_out += count as u64;
+                if !self.tls.seal(turn.member, &turn.scratch[..count]) {
+                    self.finish(turn, "us");
+                }
+                Step::Moved
+            }
+            // Nothing more to read, and nothing can be written: that is the end.
+            Moved::Blocked => match backend.failure() {
+                Some(error) => {
+                    self.backend_broke(turn, &error);
+                    Step::Moved
+                }
+                None => Step::Blocked,
+            },
+            Moved::Eof => {
+                self.backend_done = true;
+                self.record.close_by.get_or_insert("backend");
+                self.tls.send_close_notify(turn.member);
+                Step::Moved
+            }
+            Moved::Broken(error) => {
+                self.backend_broke(turn, &error);
+                Step::Moved
+            }
+        }
+    }
+}

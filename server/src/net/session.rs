@@ -1,0 +1,489 @@
+//! One client from accept to close.
+//!
+//! Stages: handshake → dialing a backend → relay → lingering → closed. Each stage is a step
+//! function that moves what can be moved and says whether it moved anything; [`Session::drive`]
+//! repeats steps within a bound, so that one busy connection cannot hold its event loop.
+//!
+//! Invariants:
+//! - every step that returns "blocked" waits for a readiness bit that is down, a card, or a
+//!   deadline: no turn ends with bytes pending and nobody to wake us;
+//! - a failure leaves exactly one record;
+//! - what was queued for the client, an alert above all, is sent before the FIN, and what the
+//!   client still sends is read away for a bounded time, because closing over unread bytes is a
+//!   reset that destroys the alert on its way.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant, SystemTime};
+
+use engine::buffer::Buffer;
+use engine::connection::{Connection, Progress};
+use engine::member::{Member, Reply};
+use engine::record::{Outcome, Record, Refusal};
+use engine::rules::{self, Rule};
+use mio::Registry;
+
+use super::dial::Dial;
+use super::endpoint::{Endpoint, Moved};
+use crate::runtime::{Address, ServiceRuntime};
+
+/// How long we read away what a client still sends after our FIN.
+const LINGER: Duration = Duration::from_secs(2);
+/// And how much of it.
+const LINGER_BYTES: usize = 256 * 1024;
+/// Steps in one turn of the event loop.
+const STEPS_PER_TURN: usize = 16;
+
+/// What a step needs of its event loop.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    /// The pool member.
+    pub member: &'a Member,
+    /// For registering backends.
+    pub registry: &'a Registry,
+    /// Memory for plaintext on its way to be sealed.
+    pub scratch: &'a mut [u8],
+    /// Start of the turn.
+    pub now: Instant,
+    /// Backends that refused a connection, in this turn and before.
+    pub backends: &'a mut super::dial::BackendHealth,
+}
+
+/// What the event loop does next with a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Next {
+    /// Wait for an event, a card or the deadline.
+    Wait,
+    /// There is more to do in a later turn.
+    Again,
+    /// Forget it.
+    Finished,
+}
+
+/// Whether a step got anywhere.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Step {
+    Moved,
+    Blocked,
+}
+
+#[derive(Debug)]
+pub(super) enum Stage {
+    Handshake,
+    Dialing(Dial),
+    Relay,
+    Lingering { until: Instant, read_away: usize },
+    Closed,
+}
+
+/// One client connection.
+#[derive(Debug)]
+pub struct Session {
+    key: usize,
+    token: u64,
+    queued: bool,
+    address: Arc<Address>,
+    pub(super) service: Option<Arc<ServiceRuntime>>,
+    pub(super) client: Endpoint,
+    pub(super) tls: Connection,
+    pub(super) backend: Option<Endpoint>,
+    pub(super) to_backend: Buffer,
+    /// No more bytes will come from the client.
+    pub(super) client_done: bool,
+    /// No more bytes will come from the backend.
+    pub(super) backend_done: bool,
+    pub(super) stage: Stage,
+    pub(super) active: Instant,
+    accepted: Instant,
+    in_handshake: bool,
+    reply: Option<Reply>,
+    pub(super) record: Record,
+    /// What went wrong outside TLS.
+    note: Option<Refusal>,
+    recorded: Option<Box<Record>>,
+    deadline_set: Option<Instant>,
+}
+
+impl Session {
+    /// A session for a client that was accepted on `address`. `token` is what cards answer to.
+    #[must_use]
+    pub fn new(
+        key: usize,
+        token: u64,
+        client: Endpoint,
+        peer: SocketAddr,
+        address: Arc<Address>,
+        member: &Member,
+        now: Instant,
+    ) -> Self {
+        let mut record = Record::new(address.next_connection(), member.name(), SystemTime::now());
+        record.peer = Some(peer);
+        record.local = client.stream().local_addr().ok();
+        Self {
+            key,
+            token,
+            queued: false,
+            tls: Connection::new(Arc::clone(&address.set), token),
+            address,
+            service: None,
+            client,
+            backend: None,
+            to_backend: Buffer::default(),
+            client_done: false,
+            backend_done: false,
+            stage: Stage::Handshake,
+            active: now,
+            accepted: now,
+            in_handshake: false,
+            reply: None,
+            record,
+            note: None,
+            recorded: None,
+            deadline_set: None,
+        }
+    }
+
+    /// What cards answer to.
+    #[must_use]
+    pub fn token(&self) -> u64 {
+        self.token
+    }
+
+    /// Notes that the event loop has the session in a queue; false if it had already.
+    pub fn mark_queued(&mut self) -> bool {
+        !std::mem::replace(&mut self.queued, true)
+    }
+
+    /// Notes that the event loop has taken the session out of its queue.
+    pub fn unmark_queued(&mut self) {
+        self.queued = false;
+    }
+
+    /// How long the session may go on when the program stops.
+    #[must_use]
+    pub fn drain_time(&self) -> Duration {
+        self.timeouts().drain
+    }
+
+    /// Whether the connection is over but for the last bytes.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        matches!(self.stage, Stage::Lingering { .. } | Stage::Closed)
+    }
+
+    /// The reply of a card; the next [`Self::drive`] goes on with it.
+    pub fn deliver(&mut self, reply: Reply) {
+        self.reply = Some(reply);
+    }
+
+    /// The client's side, for events.
+    pub fn client_mut(&mut self) -> &mut Endpoint {
+        &mut self.client
+    }
+
+    /// The backend's side, for events.
+    pub fn backend_mut(&mut self) -> Option<&mut Endpoint> {
+        self.backend.as_mut()
+    }
+
+    /// Whether the TLS handshake is still going on.
+    #[must_use]
+    pub fn is_in_handshake(&self) -> bool {
+        matches!(self.stage, Stage::Handshake)
+    }
+
+    /// Number the event loop knows the session by.
+    #[must_use]
+    pub fn key(&self) -> usize {
+        self.key
+    }
+
+    /// The record, once, when there is nothing to add to it.
+    pub fn take_record(&mut self) -> Option<Box<Record>> {
+        self.recorded.take()
+    }
+
+    /// The deadline that is set in the event loop's timers.
+    pub fn deadline_set(&mut self) -> &mut Option<Instant> {
+        &mut self.deadline_set
+    }
+
+    /// When something must have happened.
+    #[must_use]
+    pub fn deadline(&self) -> Instant {
+        match &self.stage {
+            Stage::Handshake => self.accepted + self.timeouts().handshake,
+            Stage::Dialing(dial) => dial.deadline(),
+            Stage::Relay => self.active + self.timeouts().idle,
+            Stage::Lingering { until, .. } => *until,
+            Stage::Closed => self.active,
+        }
+    }
+
+    pub(super) fn timeouts(&self) -> &crate::config::schema::Timeouts {
+        self.service.as_ref().map_or(&self.address.timeouts, |service| &service.timeouts)
+    }
+
+    /// Moves whatever can be moved.
+    pub fn drive(&mut self, turn: &mut Turn<'_>) -> Next {
+        for _ in 0..STEPS_PER_TURN {
+            let step = match &self.stage {
+                Stage::Handshake => self.handshake_step(turn),
+                Stage::Dialing(_) => self.dial_step(turn),
+                Stage::Relay => self.relay_step(turn),
+                Stage::Lingering { .. } => self.linger_step(turn),
+                Stage::Closed => return Next::Finished,
+            };
+            if step == Step::Blocked {
+                self.release_idle_memory(turn.member);
+                return Next::Wait;
+            }
+        }
+        Next::Again
+    }
+
+    fn release_idle_memory(&mut self, member: &Member) {
+        self.tls.release_idle_memory(member);
+        member.reclaim(&mut self.to_backend);
+    }
+
+    /// The deadline has come.
+    pub fn expire(&mut self, turn: &mut Turn<'_>) {
+        match &self.stage {
+            Stage::Handshake => {
+                let limit = self.timeouts().handshake;
+                let (rule, what) = if self.tls.has_hello() {
+                    (&rules::HANDSHAKE_DEADLINE, "the handshake was not complete")
+                } else {
+                    (&rules::HELLO_DEADLINE, "no complete ClientHello came")
+                };
+                self.end_tls(turn, rule, format!("{what} within {limit:?}"));
+            }
+            Stage::Dialing(_) => self.dial_timed_out(),
+            Stage::Relay => {
+                let limit = self.timeouts().idle;
+                self.end_relay(turn, &rules::IDLE_DEADLINE, format!("no byte for {limit:?}"));
+            }
+            Stage::Lingering { .. } => self.stage = Stage::Closed,
+            Stage::Closed => {}
+        }
+    }
+
+    /// The program stops and waits no longer.
+    pub fn shut_down(&mut self, turn: &mut Turn<'_>) {
+        let reason = "the program was told to stop".to_owned();
+        match &self.stage {
+            Stage::Handshake | Stage::Dialing(_) => self.end_tls(turn, &rules::SHUTDOWN, reason),
+            Stage::Relay => self.end_relay(turn, &rules::SHUTDOWN, reason),
+            Stage::Lingering { .. } | Stage::Closed => self.stage = Stage::Closed,
+        }
+    }
+
+    /// A panic in our own code was caught while this session ran.
+    pub fn panicked(&mut self, turn: &mut Turn<'_>) {
+        self.end_tls(turn, &rules::INTERNAL_ERROR, "a panic was contained".to_owned());
+        self.finish(turn, "us");
+        self.stage = Stage::Closed;
+    }
+
+    fn handshake_step(&mut self, turn: &mut Turn<'_>) -> Step {
+        if let Some(reply) = self.reply.take() {
+            let progress = self.tls.complete(turn.member, reply);
+            return self.after(turn, progress);
+        }
+        if self.tls.is_suspended() {
+            if self.client.is_gone() {
+                let reason = "the client went away while a card was at work".to_owned();
+                self.end_tls(turn, &rules::PEER_RESET, reason);
+                return Step::Moved;
+            }
+            return Step::Blocked;
+        }
+        let progress = self.tls.advance(turn.member);
+        self.after(turn, progress)
+    }
+
+    fn after(&mut self, turn: &mut Turn<'_>, progress: Progress) -> Step {
+        let broken = self.flush_client();
+        match progress {
+            Progress::HelloRead => self.admit(turn),
+            Progress::Suspended => return Step::Blocked,
+            Progress::Established => self.begin_dialing(turn),
+            Progress::Failed => self.finish(turn, "us"),
+            Progress::NeedInput => match broken {
+                Some(error) => self.end_tls(turn, &rules::PEER_RESET, error.to_string()),
+                None => return self.read_handshake(turn),
+            },
+        }
+        Step::Moved
+    }
+
+    fn read_handshake(&mut self, turn: &mut Turn<'_>) -> Step {
+        let space = self.tls.input_space(turn.member);
+        if space.is_empty() {
+            let reason = "a handshake message fills our buffer".to_owned();
+            self.end_tls(turn, &rules::RECORD_OVERFLOW, reason);
+            return Step::Moved;
+        }
+        match self.client.read(space) {
+            Moved::Bytes(count) => {
+                self.tls.received(count);
+                Step::Moved
+            }
+            Moved::Blocked => Step::Blocked,
+            Moved::Eof => {
+                let when = if self.tls.has_heard() {
+                    "the client closed the connection in the middle of the handshake"
+                } else {
+                    "the client closed the connection without a word"
+                };
+                self.end_tls(turn, &rules::PEER_CLOSED, when.to_owned());
+                Step::Moved
+            }
+            Moved::Broken(error) => {
+                self.end_tls(turn, &rules::PEER_RESET, error.to_string());
+                Step::Moved
+            }
+        }
+    }
+
+    /// Applies the limits of the service the client has asked for.
+    fn admit(&mut self, turn: &mut Turn<'_>) {
+        let Some(service) = self.tls.service().and_then(|s| self.address.runtime(s)) else {
+            return;
+        };
+        service.accepted.fetch_add(1, Ordering::Relaxed);
+        let open = service.open.fetch_add(1, Ordering::Relaxed) + 1;
+        let shaking = service.handshakes.fetch_add(1, Ordering::Relaxed) + 1;
+        let limits = service.limits;
+        self.service = Some(service);
+        self.in_handshake = true;
+        if open > limits.connections {
+            let reason = format!("the service has {} connections open already", open - 1);
+            self.end_tls(turn, &rules::TOO_MANY_CONNECTIONS, reason);
+        } else if shaking > limits.handshakes {
+            let reason = format!("the service has {} handshakes in flight already", shaking - 1);
+            self.end_tls(turn, &rules::TOO_MANY_HANDSHAKES, reason);
+        }
+    }
+
+    /// Ends the session by a rule while its TLS side can still say why.
+    pub(super) fn end_tls(&mut self, turn: &mut Turn<'_>, rule: &'static Rule, reason: String) {
+        self.tls.end(turn.member, rule, reason);
+        self.finish(turn, closer(rule));
+    }
+
+    /// Ends an established connection by a rule. The client is told that it has everything only
+    /// when nothing was on its way.
+    pub(super) fn end_relay(&mut self, turn: &mut Turn<'_>, rule: &'static Rule, reason: String) {
+        if self.tls.output().is_empty() && !self.backend.as_ref().is_some_and(Endpoint::may_read) {
+            self.tls.send_close_notify(turn.member);
+        }
+        self.note(rule, reason);
+        self.finish(turn, closer(rule));
+    }
+
+    /// Remembers what went wrong outside TLS; the first word counts.
+    pub(super) fn note(&mut self, rule: &'static Rule, reason: String) {
+        if self.note.is_none() {
+            let mut refusal = rule.refusal(reason);
+            refusal.alert_sent = None;
+            self.note = Some(refusal);
+            self.record.outcome = rule.outcome;
+        }
+    }
+
+    /// Writes the record, drops the backend and starts the orderly end of the client's side.
+    pub(super) fn finish(&mut self, turn: &mut Turn<'_>, close_by: &'static str) {
+        if matches!(self.stage, Stage::Lingering { .. } | Stage::Closed) {
+            return;
+        }
+        self.leave_handshake();
+        if let Some(backend) = self.backend.take() {
+            // A backend that was not told of an orderly end must not take the data for complete.
+            if !backend.write_is_shut() || !self.to_backend.is_empty() {
+                backend.reset_on_close();
+            }
+        }
+        self.to_backend.clear();
+        let mut record = self.record.clone();
+        self.tls.describe(&mut record);
+        if record.refusal.is_none() {
+            record.refusal = self.note.take();
+        }
+        record.duration = self.accepted.elapsed();
+        record.close_by = Some(close_by);
+        if record.outcome == Outcome::Noise {
+            record.offer = None;
+        }
+        self.recorded = Some(Box::new(record));
+        self.stage = Stage::Lingering { until: turn.now + LINGER, read_away: 0 };
+    }
+
+    pub(super) fn leave_handshake(&mut self) {
+        if std::mem::take(&mut self.in_handshake)
+            && let Some(service) = &self.service
+        {
+            service.handshakes.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+
+    /// Sends what waits for the client; the error when the client is gone.
+    pub(super) fn flush_client(&mut self) -> Option<std::io::Error> {
+        while !self.tls.output().is_empty() {
+            match self.client.write(self.tls.output()) {
+                Moved::Bytes(count) => self.tls.sent(count),
+                Moved::Blocked | Moved::Eof => return None,
+                Moved::Broken(error) => return Some(error),
+            }
+        }
+        None
+    }
+
+    fn linger_step(&mut self, turn: &mut Turn<'_>) -> Step {
+        let broken = self.flush_client().is_some();
+        if broken || self.client.is_gone() {
+            self.stage = Stage::Closed;
+            return Step::Moved;
+        }
+        if !self.tls.output().is_empty() {
+            return Step::Blocked;
+        }
+        self.client.shut_write();
+        if self.client.has_eof() {
+            self.stage = Stage::Closed;
+            return Step::Moved;
+        }
+        let Stage::Lingering { read_away, .. } = &mut self.stage else { return Step::Blocked };
+        match self.client.read(turn.scratch) {
+            Moved::Bytes(count) => {
+                *read_away += count;
+                if *read_away > LINGER_BYTES {
+                    self.stage = Stage::Closed;
+                }
+            }
+            Moved::Blocked => return Step::Blocked,
+            Moved::Eof | Moved::Broken(_) => self.stage = Stage::Closed,
+        }
+        Step::Moved
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.leave_handshake();
+        if let Some(service) = &self.service {
+            service.open.fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Who ended a connection that ends by this rule.
+fn closer(rule: &Rule) -> &'static str {
+    match rule.fault {
+        rules::fault::PEER => "client",
+        rules::fault::BACKEND => "backend",
+        _ => "us",
+    }
+}

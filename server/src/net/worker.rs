@@ -1,0 +1,455 @@
+//! A pool member: one thread, one event loop.
+//!
+//! Order of a turn: data of established connections, then handshakes within a budget of time, then
+//! deadlines, then new connections. An established connection therefore waits for at most one
+//! handshake step, whatever the storm.
+//!
+//! Invariants: nothing is shared with other members but what [`Runtime`] counts; a panic while a
+//! session runs ends that session alone.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam::channel::Receiver;
+use engine::member::Member;
+use mio::net::TcpListener;
+use mio::{Events, Interest, Poll, Token, Waker};
+use slab::Slab;
+
+use super::dial::{BackendHealth, client_token};
+use super::endpoint::Endpoint;
+use super::session::{Next, Session, Turn};
+use super::timers::Timers;
+use crate::observe::{Event, Level, Log};
+use crate::runtime::{Address, Runtime};
+
+/// Time handshakes get in a turn; about half of a full handshake's work on the host.
+const HANDSHAKE_BUDGET: Duration = Duration::from_micros(50);
+/// New connections in a turn and per listener.
+const ACCEPTS_PER_TURN: usize = 64;
+/// Pause after the system had no descriptor for a new connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often a draining member looks at its deadlines.
+const DRAIN_CHECK: Duration = Duration::from_millis(50);
+/// Plaintext sealed in one go.
+const SCRATCH_BYTES: usize = 64 * 1024;
+const EVENTS_PER_POLL: usize = 1024;
+
+const WAKER: Token = Token(usize::MAX);
+/// Listeners count down from here; sessions count up from 0.
+const FIRST_LISTENER: usize = usize::MAX - 1;
+
+/// What the supervisor tells a member.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Take no new connections; end when the last one is gone or has had its time.
+    Drain,
+    /// End now.
+    Stop,
+}
+
+/// How a member ended.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Ended {
+    /// Connections that had to be cut.
+    pub cut: usize,
+}
+
+struct Listening {
+    socket: TcpListener,
+    address: Arc<Address>,
+    pending: bool,
+}
+
+/// One pool member.
+pub struct Worker {
+    poll: Poll,
+    member: Member,
+    listeners: Vec<Listening>,
+    sessions: Slab<Session>,
+    /// Distinguishes sessions that had the same slab key.
+    generation: u64,
+    /// Sessions with work, handshakes apart.
+    data: VecDeque<usize>,
+    handshakes: VecDeque<usize>,
+    timers: Timers,
+    scratch: Vec<u8>,
+    backends: BackendHealth,
+    log: Log,
+    commands: Receiver<Command>,
+    draining: Option<Instant>,
+    accept_again: Option<Instant>,
+    /// Whether the last attempt failed and was reported.
+    accept_failing: bool,
+    ended: Ended,
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker")
+            .field("member", &self.member)
+            .field("sessions", &self.sessions.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A slab key and the generation of its session, as cards answer to it.
+fn token(key: usize, generation: u64) -> u64 {
+    (generation << 32) | (key as u64 & 0xFFFF_FFFF)
+}
+
+fn key_of(token: u64) -> usize {
+    usize::try_from(token & 0xFFFF_FFFF).unwrap_or(usize::MAX)
+}
+
+impl Worker {
+    /// A member named `name` over its listening sockets. `wakers` receives what wakes it.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no epoll for it.
+    pub fn new(
+        name: String,
+        runtime: &Runtime,
+        sockets: Vec<(TcpListener, Arc<Address>)>,
+        commands: Receiver<Command>,
+        log: Log,
+    ) -> io::Result<(Self, Arc<Waker>)> {
+        let poll = Poll::new()?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let for_cards = Arc::clone(&waker);
+        let member =
+            Member::new(name, Arc::clone(&runtime.crypto), runtime.suspended_max, move || {
+                // A failed wake-up means that the loop is gone.
+                let _ = for_cards.wake();
+            });
+        let mut listeners = Vec::new();
+        for (mut socket, address) in sockets {
+            let token = Token(FIRST_LISTENER - listeners.len());
+            poll.registry().register(&mut socket, token, Interest::READABLE)?;
+            listeners.push(Listening { socket, address, pending: true });
+        }
+        let worker = Self {
+            poll,
+            member,
+            listeners,
+            sessions: Slab::new(),
+            generation: 0,
+            data: VecDeque::new(),
+            handshakes: VecDeque::new(),
+            timers: Timers::default(),
+            scratch: vec![0; SCRATCH_BYTES],
+            backends: BackendHealth::default(),
+            log,
+            commands,
+            draining: None,
+            accept_again: None,
+            accept_failing: false,
+            ended: Ended::default(),
+        };
+        Ok((worker, waker))
+    }
+
+    /// Serves until told to end.
+    ///
+    /// # Errors
+    ///
+    /// When epoll fails, which leaves nothing to do but to end.
+    pub fn run(mut self) -> io::Result<Ended> {
+        let mut events = Events::with_capacity(EVENTS_PER_POLL);
+        loop {
+            let timeout = self.timeout();
+            match self.poll.poll(&mut events, timeout) {
+                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
+                result => result?,
+            }
+            let now = Instant::now();
+            self.take_events(&events);
+            self.take_commands(now);
+            self.take_replies();
+            self.run_data(now);
+            self.run_handshakes(now);
+            self.run_deadlines(now);
+            self.accept(now);
+            self.report_backends();
+            if self.draining.is_some() && self.sessions.is_empty() {
+                return Ok(self.ended);
+            }
+        }
+    }
+
+    fn timeout(&self) -> Option<Duration> {
+        let more = !self.data.is_empty()
+            || !self.handshakes.is_empty()
+            || (self.accept_again.is_none() && self.listeners.iter().any(|l| l.pending));
+        if more {
+            return Some(Duration::ZERO);
+        }
+        let now = Instant::now();
+        let accept = self.accept_again.map(|at| at.saturating_duration_since(now));
+        let drain = self.draining.map(|_| DRAIN_CHECK);
+        // epoll counts in milliseconds and mio rounds up, so a deadline has passed when it wakes.
+        [self.timers.next_in(now), accept, drain].into_iter().flatten().min()
+    }
+
+    fn take_events(&mut self, events: &Events) {
+        for event in events {
+            let Token(number) = event.token();
+            if event.token() == WAKER {
+                continue;
+            }
+            if let Some(listener) = FIRST_LISTENER
+                .checked_sub(number)
+                .and_then(|position| self.listeners.get_mut(position))
+            {
+                listener.pending = true;
+                continue;
+            }
+            let key = number / 2;
+            let Some(session) = self.sessions.get_mut(key) else { continue };
+            if event.token() == client_token(key) {
+                session.client_mut().on_event(event);
+            } else if let Some(backend) = session.backend_mut() {
+                backend.on_event(event);
+            }
+            self.enqueue(key);
+        }
+    }
+
+    fn take_commands(&mut self, now: Instant) {
+        while let Ok(command) = self.commands.try_recv() {
+            // Closing a listener resets the connections that the kernel has taken for it.
+            for listener in &mut self.listeners {
+                listener.pending = true;
+            }
+            self.accept(now);
+            self.listeners.clear();
+            self.accept_again = None;
+            self.draining.get_or_insert(now);
+            if command == Command::Stop {
+                self.cut_sessions(now, |_, _| true);
+                // And those that linger after it: nobody waits for their clients any more.
+                self.cut_sessions(now, |_, _| true);
+            }
+        }
+        if let Some(since) = self.draining {
+            self.cut_sessions(now, |session, now| now >= since + session.drain_time());
+        }
+    }
+
+    /// Ends the sessions that `due` names.
+    fn cut_sessions(&mut self, now: Instant, due: impl Fn(&Session, Instant) -> bool) {
+        let keys: Vec<usize> =
+            self.sessions.iter().filter(|(_, s)| due(s, now)).map(|(key, _)| key).collect();
+        for key in keys {
+            let counts = self.sessions.get(key).is_some_and(|s| !s.is_closing());
+            self.ended.cut += usize::from(counts);
+            self.with_session(key, now, |session, turn| {
+                session.shut_down(turn);
+                session.drive(turn)
+            });
+        }
+    }
+
+    fn take_replies(&mut self) {
+        for reply in self.member.replies() {
+            let key = key_of(reply.token());
+            match self.sessions.get_mut(key) {
+                Some(session) if session.token() == reply.token() => {
+                    session.deliver(reply);
+                    self.enqueue(key);
+                }
+                // The connection has gone; its reply has no reader.
+                _ => {}
+            }
+        }
+    }
+
+    fn enqueue(&mut self, key: usize) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if session.mark_queued() {
+            if session.is_in_handshake() {
+                self.handshakes.push_back(key);
+            } else {
+                self.data.push_back(key);
+            }
+        }
+    }
+
+    fn run_data(&mut self, now: Instant) {
+        for _ in 0..self.data.len() {
+            if let Some(key) = self.data.pop_front() {
+                self.with_session(key, now, Session::drive);
+            }
+        }
+    }
+
+    fn run_handshakes(&mut self, now: Instant) {
+        let start = Instant::now();
+        for _ in 0..self.handshakes.len() {
+            let Some(key) = self.handshakes.pop_front() else { return };
+            self.with_session(key, now, Session::drive);
+            if start.elapsed() >= HANDSHAKE_BUDGET {
+                return;
+            }
+        }
+    }
+
+    fn run_deadlines(&mut self, now: Instant) {
+        while let Some((_, key)) = self.timers.pop_due(now) {
+            let Some(session) = self.sessions.get_mut(key) else { continue };
+            *session.deadline_set() = None;
+            if session.deadline() > now {
+                self.arm(key);
+                continue;
+            }
+            self.with_session(key, now, |session, turn| {
+                session.expire(turn);
+                session.drive(turn)
+            });
+        }
+    }
+
+    /// Runs `work` on a session and does with it what comes out.
+    fn with_session(
+        &mut self,
+        key: usize,
+        now: Instant,
+        work: impl FnOnce(&mut Session, &mut Turn<'_>) -> Next,
+    ) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        session.unmark_queued();
+        let mut turn = Turn {
+            member: &self.member,
+            registry: self.poll.registry(),
+            scratch: &mut self.scratch,
+            now,
+            backends: &mut self.backends,
+        };
+        let next = catch_unwind(AssertUnwindSafe(|| work(session, &mut turn)));
+        let next = next.unwrap_or_else(|_| {
+            // What is left of the session may panic again; the member must survive that, too.
+            let _ = catch_unwind(AssertUnwindSafe(|| session.panicked(&mut turn)));
+            Next::Finished
+        });
+        if let Some(record) = session.take_record() {
+            self.log.record(*record);
+        }
+        match next {
+            Next::Wait => self.arm(key),
+            Next::Again => {
+                self.arm(key);
+                self.enqueue(key);
+            }
+            Next::Finished => {
+                let set = *session.deadline_set();
+                self.timers.clear(key, set);
+                self.sessions.remove(key);
+            }
+        }
+    }
+
+    /// Sets the deadline of a session; one that only moved back stays until it comes up.
+    fn arm(&mut self, key: usize) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let deadline = session.deadline();
+        let set = *session.deadline_set();
+        if set.is_none_or(|set| deadline < set) {
+            self.timers.set(key, set, deadline);
+            *session.deadline_set() = Some(deadline);
+        }
+    }
+
+    fn accept(&mut self, now: Instant) {
+        if self.accept_again.is_some_and(|at| now < at) {
+            return;
+        }
+        self.accept_again = None;
+        for position in 0..self.listeners.len() {
+            for _ in 0..ACCEPTS_PER_TURN {
+                let Some(listener) = self.listeners.get_mut(position) else { return };
+                if !listener.pending {
+                    break;
+                }
+                match listener.socket.accept() {
+                    Ok((stream, peer)) => {
+                        self.accept_failing = false;
+                        let address = Arc::clone(&listener.address);
+                        self.take_in(stream, peer, address, now);
+                    }
+                    Err(e) if e.kind() == ErrorKind::WouldBlock => listener.pending = false,
+                    // The client was gone before we came to it.
+                    Err(e) if e.kind() == ErrorKind::ConnectionAborted => {}
+                    Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                    Err(e) => return self.accept_failed(&e, now),
+                }
+            }
+        }
+    }
+
+    /// Out of descriptors or memory: those that are open go on, and we look again after a pause.
+    fn accept_failed(&mut self, error: &io::Error, now: Instant) {
+        self.accept_again = Some(now + ACCEPT_PAUSE);
+        // One line for as long as it lasts, however often we look.
+        if !std::mem::replace(&mut self.accept_failing, true) {
+            let text = format!("a connection cannot be accepted: {error}");
+            self.log.event(Event::new(Level::Error, "accept-failed", text));
+        }
+    }
+
+    fn take_in(
+        &mut self,
+        mut stream: mio::net::TcpStream,
+        peer: std::net::SocketAddr,
+        address: Arc<Address>,
+        now: Instant,
+    ) {
+        let entry = self.sessions.vacant_entry();
+        let key = entry.key();
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        if let Err(error) = self.poll.registry().register(&mut stream, client_token(key), interest)
+        {
+            let text = format!("a connection cannot be watched: {error}");
+            self.log.event(Event::new(Level::Error, "accept-failed", text));
+            return;
+        }
+        self.generation += 1;
+        let token = token(key, self.generation);
+        let client = Endpoint::connected(stream);
+        entry.insert(Session::new(key, token, client, peer, address, &self.member, now));
+        self.enqueue(key);
+    }
+
+    fn report_backends(&mut self) {
+        for change in self.backends.take_changes() {
+            let event = match change.error {
+                Some(error) => Event::new(
+                    Level::Warn,
+                    "backend-down",
+                    format!("backend {} cannot be reached: {error}", change.backend),
+                ),
+                None => Event::new(
+                    Level::Info,
+                    "backend-up",
+                    format!("backend {} accepts connections again", change.backend),
+                ),
+            };
+            self.log.event(event.with("service", change.service).with("backend", change.backend));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_carries_its_key_and_differs_for_the_next_session() {
+        let first = token(7, 1);
+        assert_eq!(key_of(first), 7);
+        assert_ne!(first, token(7, 2));
+    }
+}

@@ -1,0 +1,3 @@
+//! The header that tells a backend who the client is.
+
+pub mod v2;

@@ -1,0 +1,322 @@
+//! From the checked configuration to what the event loops serve.
+//!
+//! Invariants: built once, before anything listens; shared by all members and immutable but for
+//! its counters.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::{Instant, SystemTime};
+
+use engine::certs::{self, Certificate};
+use engine::crypto::{
+    CardConfig, CardType, Crypto, CryptoConfig, EcdsaRoute, EngineChoice, NoCard, Verify,
+};
+use engine::error::Error;
+use engine::service::{Service, ServiceSet, ServiceSpec};
+use engine::tickets::TicketRing;
+
+use crate::config::read_bounded;
+use crate::config::schema::{self, Backend, Card, Config, Limits, ProxyProtocol, Route, Timeouts};
+
+/// A service with what the sockets need of it.
+#[derive(Debug)]
+pub struct ServiceRuntime {
+    /// Its name.
+    pub name: String,
+    /// Its TLS side.
+    pub tls: Arc<Service>,
+    /// Where its connections go: each address of each backend, by the backend's name in the
+    /// configuration, in the order in which they are tried.
+    pub targets: Vec<(Arc<str>, SocketAddr)>,
+    /// Header sent to the backend first.
+    pub proxy_protocol: ProxyProtocol,
+    /// Deadlines.
+    pub timeouts: Timeouts,
+    /// Limits.
+    pub limits: Limits,
+    /// Connections open now.
+    pub open: AtomicUsize,
+    /// Handshakes in flight now.
+    pub handshakes: AtomicUsize,
+    /// Connections that asked for it since the start.
+    pub accepted: AtomicU64,
+}
+
+/// A listening address with the services that share it.
+#[derive(Debug)]
+pub struct Address {
+    /// As configured; a port of 0 is replaced when it is bound.
+    pub listen: SocketAddr,
+    /// Whether an IPv6 socket leaves IPv4 alone.
+    pub v6_only: bool,
+    /// The TLS side of the services.
+    pub set: Arc<ServiceSet>,
+    services: Vec<Arc<ServiceRuntime>>,
+    /// Deadlines of a connection whose service is not known yet.
+    pub timeouts: Timeouts,
+    connections: Arc<AtomicU64>,
+}
+
+impl Address {
+    /// The sockets' side of a service.
+    #[must_use]
+    pub fn runtime(&self, tls: &Arc<Service>) -> Option<Arc<ServiceRuntime>> {
+        self.services.iter().find(|s| Arc::ptr_eq(&s.tls, tls)).cloned()
+    }
+
+    /// The services of this address.
+    #[must_use]
+    pub fn services(&self) -> &[Arc<ServiceRuntime>] {
+        &self.services
+    }
+
+    /// A number for a new connection, unique in this process.
+    #[must_use]
+    pub fn next_connection(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
+
+/// What every service is built on.
+#[derive(Debug)]
+pub struct Base {
+    crypto: Arc<Crypto>,
+    tickets: Arc<TicketRing>,
+}
+
+impl Base {
+    /// Starts the cards and makes the first ticket key.
+    ///
+    /// # Errors
+    ///
+    /// When either cannot be had.
+    pub fn start(config: &Config) -> Result<Self, Error> {
+        let crypto =
+            Crypto::start(&crypto_config(&config.cards, config.route, config.server.members()))?;
+        let tickets =
+            TicketRing::new(config.tickets.rotate, config.tickets.lifetime, Instant::now())
+                .map_err(|error| Error::Cpacf { what: "making a ticket key", error })?;
+        Ok(Self { crypto, tickets })
+    }
+
+    /// Builds one service.
+    ///
+    /// # Errors
+    ///
+    /// When its files cannot be used or leave nothing to negotiate.
+    pub fn service(
+        &self,
+        config: &Config,
+        service: &schema::Service,
+    ) -> Result<Arc<ServiceRuntime>, Error> {
+        service_runtime(config, service, &self.crypto, &self.tickets)
+    }
+
+    /// Ends the cards.
+    pub fn shutdown(&self) {
+        self.crypto.shutdown();
+    }
+}
+
+/// Everything the event loops share.
+#[derive(Debug)]
+pub struct Runtime {
+    /// The backends of the crypto.
+    pub crypto: Arc<Crypto>,
+    /// Ticket keys of all members.
+    pub tickets: Arc<TicketRing>,
+    /// Addresses in the order of the configuration.
+    pub addresses: Vec<Arc<Address>>,
+    /// Most handshakes that may wait for cards in one member.
+    pub suspended_max: usize,
+}
+
+impl Runtime {
+    /// Loads keys and certificates and builds the services.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the first thing that cannot be used; `adjunct check` names all of them.
+    pub fn build(config: &Config) -> Result<Self, Error> {
+        let base = Base::start(config)?;
+        let mut by_address: BTreeMap<usize, (SocketAddr, Vec<Arc<ServiceRuntime>>)> =
+            BTreeMap::new();
+        for service in &config.services {
+            let runtime = base.service(config, service)?;
+            for listen in &service.listen {
+                // A port of 0 means "any", so two of them are two addresses.
+                let known = by_address
+                    .iter()
+                    .find(|(_, (address, _))| address == listen && listen.port() != 0)
+                    .map(|(position, _)| *position);
+                let position = known.unwrap_or(by_address.len());
+                let entry = by_address.entry(position).or_insert_with(|| (*listen, Vec::new()));
+                entry.1.push(Arc::clone(&runtime));
+            }
+        }
+        let connections = Arc::new(AtomicU64::new(0));
+        let addresses = by_address
+            .into_values()
+            .map(|(listen, services)| {
+                let set = ServiceSet::new(services.iter().map(|s| Arc::clone(&s.tls)).collect());
+                Arc::new(Address {
+                    listen,
+                    v6_only: config.v6_only(listen),
+                    set,
+                    timeouts: services.first().map(|s| s.timeouts).unwrap_or_default(),
+                    services,
+                    connections: Arc::clone(&connections),
+                })
+            })
+            .collect();
+        let suspended_max =
+            config.services.iter().map(|s| s.limits.handshakes).max().unwrap_or_default();
+        let Base { crypto, tickets } = base;
+        Ok(Self { crypto, tickets, addresses, suspended_max })
+    }
+
+    /// Every service once.
+    pub fn services(&self) -> impl Iterator<Item = &Arc<ServiceRuntime>> {
+        let mut seen = Vec::new();
+        self.addresses.iter().flat_map(|a| a.services()).filter(move |service| {
+            let pointer = Arc::as_ptr(service);
+            let new = !seen.contains(&pointer);
+            if new {
+                seen.push(pointer);
+            }
+            new
+        })
+    }
+}
+
+fn service_runtime(
+    config: &Config,
+    service: &schema::Service,
+    crypto: &Crypto,
+    tickets: &Arc<TicketRing>,
+) -> Result<Arc<ServiceRuntime>, Error> {
+    let certificates = service
+        .certificates
+        .iter()
+        .map(|files| load_certificate(&service.name, files, crypto))
+        .collect::<Result<Vec<_>, _>>()?;
+    let spec = ServiceSpec {
+        name: service.name.clone(),
+        sni: service.sni.clone(),
+        sni_required: service.sni_required,
+        certificates,
+        alpn: service.alpn.iter().map(|p| p.clone().into_bytes()).collect(),
+        tls12: service.versions.tls12,
+        tls13: service.versions.tls13,
+        suites: service.suites.iter().map(|s| (*s).to_owned()).collect(),
+        groups: service.groups.iter().map(|g| (*g).to_owned()).collect(),
+        tickets: usize::from(service.tickets),
+        session_cache: service.session_cache,
+        session_lifetime: config.tickets.lifetime,
+    };
+    Ok(Arc::new(ServiceRuntime {
+        name: service.name.clone(),
+        tls: Service::new(spec, tickets)?,
+        targets: service.backends.iter().flat_map(targets).collect(),
+        proxy_protocol: service.proxy_protocol,
+        timeouts: service.timeouts,
+        limits: service.limits,
+        open: AtomicUsize::new(0),
+        handshakes: AtomicUsize::new(0),
+        accepted: AtomicU64::new(0),
+    }))
+}
+
+fn targets(backend: &Backend) -> impl Iterator<Item = (Arc<str>, SocketAddr)> {
+    let name: Arc<str> = backend.text.as_str().into();
+    backend.addresses.iter().map(move |address| (Arc::clone(&name), *address))
+}
+
+fn load_certificate(
+    service: &str,
+    files: &schema::CertificateFiles,
+    crypto: &Crypto,
+) -> Result<Certificate, Error> {
+    let fail = |rule: &'static str, what: String, remedy: &str| Error::Certificate {
+        service: service.to_owned(),
+        fault: certs::CertFault { rule, what, remedy: remedy.to_owned() },
+    };
+    let read = |path: &std::path::Path| {
+        read_bounded(path).map_err(|e| {
+            fail("file-unreadable", format!("{}: {e}", path.display()), "run `adjunct check`")
+        })
+    };
+    let (cert, key) = (read(&files.cert)?, read(&files.key)?);
+    let label = files.cert.display().to_string();
+    certs::load(crypto, &label, &cert, &key, SystemTime::now()).map_err(|faults| {
+        match faults.into_iter().next() {
+            Some(mut fault) => {
+                fault.what = format!("{label}: {}", fault.what);
+                Error::Certificate { service: service.to_owned(), fault }
+            }
+            None => fail("certificate-unusable", label, "run `adjunct check`"),
+        }
+    })
+}
+
+/// Cards and routes as the engine wants them; without any card there is the default set, with a
+/// domain for each of `members`.
+#[must_use]
+pub fn crypto_config(cards: &[Card], route: Route, members: usize) -> CryptoConfig {
+    let cards = if cards.is_empty() {
+        default_cards(members)
+    } else {
+        cards.iter().map(card_config).collect()
+    };
+    let mut crypto = CryptoConfig::default();
+    crypto.cex.cards = cards;
+    crypto.cex.verify = match route.verify {
+        schema::Verify::Rsa => Verify::Rsa,
+        schema::Verify::All => Verify::All,
+    };
+    crypto.cex.no_card = match route.no_card {
+        schema::NoCard::Fail => NoCard::Fail,
+        schema::NoCard::Software => NoCard::Software,
+    };
+    crypto.ecdsa = match route.ecdsa {
+        schema::EcdsaRoute::Cex => EcdsaRoute::Cex,
+        schema::EcdsaRoute::Cpacf => EcdsaRoute::Cpacf,
+    };
+    crypto
+}
+
+/// First domain of the cards that are there when none is configured.
+const FIRST_DOMAIN: usize = 6;
+
+/// One accelerator and one coprocessor with a domain per pool member, so that RSA and ECDSA both
+/// work out of the box.
+fn default_cards(members: usize) -> Vec<CardConfig> {
+    let domains: Vec<u8> =
+        (FIRST_DOMAIN..FIRST_DOMAIN + members).filter_map(|d| u8::try_from(d).ok()).collect();
+    [(0, CardType::Cex8A), (1, CardType::Cex8C)]
+        .into_iter()
+        .map(|(id, kind)| CardConfig {
+            id,
+            kind,
+            domains: domains.clone(),
+            engine: EngineChoice::Auto,
+        })
+        .collect()
+}
+
+fn card_config(card: &Card) -> CardConfig {
+    CardConfig {
+        id: card.id,
+        kind: match card.kind {
+            schema::CardType::Cex8A => CardType::Cex8A,
+            schema::CardType::Cex8C => CardType::Cex8C,
+        },
+        domains: card.domains.clone(),
+        engine: match card.engine {
+            schema::CardEngine::Auto => EngineChoice::Auto,
+            schema::CardEngine::Single => EngineChoice::Single,
+        },
+    }
+}

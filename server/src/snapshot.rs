@@ -1,0 +1,97 @@
+//! What a running set of cards and functions looks like at a moment, as plain rows.
+//!
+//! The rows travel over the admin socket as JSON and are printed by `adjunct cards` and `adjunct
+//! crypto`. They hold words and numbers only, so that neither side needs the types of the engine.
+
+use serde::{Deserialize, Serialize};
+
+/// One line of `cards`: a card, or a queue when `domain` is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CardRow {
+    /// Card number.
+    pub card: u8,
+    /// Domain; none for the line of the card itself.
+    pub domain: Option<u8>,
+    /// Card type, e.g. `CEX8A`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `Accelerator` or `CCA-Coproc`.
+    pub mode: String,
+    /// `online`, `offline`, `deconfig`, `chkstop` or `-`.
+    pub status: String,
+    /// Requests completed.
+    pub requests: u64,
+    /// Requests in the queue or in the card.
+    pub pending: u64,
+    /// Hardware type of the AP bus; 14 for CEX8.
+    pub hwtype: u8,
+    /// Queue depth.
+    pub qdepth: u8,
+    /// Function letters as lszcrypt shows them, or `-`.
+    pub functions: String,
+    /// Driver name; says that the card is simulated.
+    pub driver: String,
+}
+
+/// One line of `crypto`: a function.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FunctionRow {
+    /// Name, e.g. `KMA-GCM-AES-256`.
+    pub function: String,
+    /// Instruction; none for functions that CPACF does not have.
+    pub instruction: Option<String>,
+    /// Function code of that instruction.
+    pub code: Option<u8>,
+    /// Key size, where there is one.
+    pub key_bits: Option<u16>,
+    /// Calls done as a CPACF function.
+    pub hardware: u64,
+    /// Calls done in software.
+    pub software: u64,
+    /// Calls refused because the function is blocked.
+    pub blocked: u64,
+    /// All calls.
+    pub calls: u64,
+    /// Bytes worked on.
+    pub bytes: u64,
+    /// Unit of the host that stands in for the instruction, e.g. `AES-NI, PCLMULQDQ`.
+    pub host_unit: String,
+}
+
+/// State of the daemon.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Version of the program.
+    pub version: String,
+    /// Process number.
+    pub pid: u32,
+    /// Seconds since the start.
+    pub uptime_s: u64,
+    /// Pool members.
+    pub members: usize,
+    /// Whether it is ending.
+    pub draining: bool,
+    /// Services in the order of the configuration.
+    pub services: Vec<ServiceStatus>,
+}
+
+/// State of one service.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceStatus {
+    /// Name.
+    pub name: String,
+    /// Connections open.
+    pub open: u64,
+    /// Connections accepted since the start.
+    pub accepted: u64,
+}
+
+/// Something that can be looked at: the daemon, or a set started for one command.
+pub trait Source: Send + Sync {
+    /// Cards and queues: each card before its queues, ascending.
+    fn cards(&self) -> Vec<CardRow>;
+    /// Functions, in the order of the function table.
+    fn functions(&self) -> Vec<FunctionRow>;
+    /// State of the daemon.
+    fn status(&self) -> Status;
+}

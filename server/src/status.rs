@@ -1,0 +1,151 @@
+//! The engine's counters as plain rows, for the status socket and the commands.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use engine::crypto::Crypto;
+
+use crate::runtime::Runtime;
+use crate::snapshot::{CardRow, FunctionRow, ServiceStatus, Source, Status};
+
+/// Cards and queues, each card before its queues.
+#[must_use]
+pub fn cards(crypto: &Crypto) -> Vec<CardRow> {
+    let mut rows = Vec::new();
+    for card in crypto.cards().cards {
+        let row = CardRow {
+            card: card.id,
+            domain: None,
+            kind: card.kind.name().to_owned(),
+            mode: card.kind.mode().to_owned(),
+            status: card.status.name().to_owned(),
+            requests: card.requests,
+            pending: card.pending as u64,
+            hwtype: card.hardware_type,
+            qdepth: u8::try_from(card.depth).unwrap_or(u8::MAX),
+            functions: card.kind.functions().to_owned(),
+            driver: card.driver.to_owned(),
+        };
+        rows.push(row.clone());
+        for queue in card.queues {
+            rows.push(CardRow {
+                domain: Some(queue.apqn.domain),
+                status: queue.status.name().to_owned(),
+                requests: queue.requests,
+                pending: queue.pending as u64,
+                ..row.clone()
+            });
+        }
+    }
+    rows
+}
+
+/// The function table with its counters.
+#[must_use]
+pub fn functions(crypto: &Crypto) -> Vec<FunctionRow> {
+    let row = |row: engine::crypto::FunctionCounters| FunctionRow {
+        function: row.function.name().to_owned(),
+        instruction: row.function.instruction().map(|i| i.name().to_owned()),
+        code: row.function.code(),
+        key_bits: row.function.key_bits(),
+        hardware: row.hardware,
+        software: row.software,
+        blocked: row.blocked,
+        calls: row.calls,
+        bytes: row.bytes,
+        host_unit: engine::crypto::host_unit(row.function).name().to_owned(),
+    };
+    crypto.functions().into_iter().map(row).collect()
+}
+
+/// A set started for one command.
+pub struct Fresh {
+    crypto: Arc<Crypto>,
+    started: Instant,
+}
+
+impl fmt::Debug for Fresh {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fresh").finish_non_exhaustive()
+    }
+}
+
+impl Fresh {
+    /// Takes the set over; it is shut down with this value.
+    #[must_use]
+    pub fn new(crypto: Arc<Crypto>) -> Self {
+        Self { crypto, started: Instant::now() }
+    }
+}
+
+impl Drop for Fresh {
+    fn drop(&mut self) {
+        self.crypto.shutdown();
+    }
+}
+
+impl Source for Fresh {
+    fn cards(&self) -> Vec<CardRow> {
+        cards(&self.crypto)
+    }
+
+    fn functions(&self) -> Vec<FunctionRow> {
+        functions(&self.crypto)
+    }
+
+    fn status(&self) -> Status {
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime_s: self.started.elapsed().as_secs(),
+            members: 0,
+            draining: false,
+            services: Vec::new(),
+        }
+    }
+}
+
+/// The running daemon.
+#[derive(Debug)]
+pub struct Running {
+    runtime: Arc<Runtime>,
+    members: usize,
+    draining: Arc<AtomicBool>,
+    started: Instant,
+}
+
+impl Running {
+    /// Looks at `runtime`; `draining` is set by the supervisor.
+    #[must_use]
+    pub fn new(runtime: Arc<Runtime>, members: usize, draining: Arc<AtomicBool>) -> Self {
+        Self { runtime, members, draining, started: Instant::now() }
+    }
+}
+
+impl Source for Running {
+    fn cards(&self) -> Vec<CardRow> {
+        cards(&self.runtime.crypto)
+    }
+
+    fn functions(&self) -> Vec<FunctionRow> {
+        functions(&self.runtime.crypto)
+    }
+
+    fn status(&self) -> Status {
+        let service = |service: &Arc<crate::runtime::ServiceRuntime>| ServiceStatus {
+            name: service.name.clone(),
+            open: service.open.load(Ordering::Relaxed) as u64,
+            accepted: service.accepted.load(Ordering::Relaxed),
+        };
+        Status {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            pid: std::process::id(),
+            uptime_s: self.started.elapsed().as_secs(),
+            members: self.members,
+            draining: self.draining.load(Ordering::Relaxed),
+            services: self.runtime.services().map(service).collect(),
+        }
+    }
+}
