@@ -1,0 +1,317 @@
+//! The daemon as a child process.
+//!
+//! Invariants: it is the binary of this very package, built from the tree under test. It listens on
+//! ports that the kernel has just found free; should another process have taken one meanwhile, the
+//! start is repeated with others. Readiness is read from the kernel's table of listening sockets,
+//! since a probing connection would leave a record of its own. Whatever a test does, a panic
+//! of the daemon fails it.
+
+use std::collections::HashSet;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::{Mutex, OnceLock};
+
+use rustix::process::Signal;
+use tempfile::TempDir;
+
+use crate::process::{Finished, Process, run};
+use crate::record::Record;
+use crate::wait_until;
+
+/// The program under test; evaluated in an integration test, where Cargo says where it is.
+#[macro_export]
+macro_rules! adjunct {
+    () => {
+        $crate::daemon::Program::at(env!("CARGO_BIN_EXE_adjunct-under-test"))
+    };
+}
+
+/// A loopback address that was free a moment ago and is given to nobody else in this process.
+#[must_use]
+pub fn free_address() -> SocketAddr {
+    static GIVEN: OnceLock<Mutex<HashSet<u16>>> = OnceLock::new();
+    loop {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+        let address = listener.local_addr().expect("bound");
+        if GIVEN.get_or_init(Mutex::default).lock().unwrap().insert(address.port()) {
+            return address;
+        }
+    }
+}
+
+/// The program, not yet started.
+#[derive(Debug, Clone)]
+pub struct Program {
+    path: PathBuf,
+}
+
+impl Program {
+    /// The program at `path`.
+    #[must_use]
+    pub fn at(path: &str) -> Self {
+        Self { path: PathBuf::from(path) }
+    }
+
+    /// A command line, with the environment of a test run kept away from it.
+    #[must_use]
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(&self.path);
+        command.args(arguments).env("NO_COLOR", "1");
+        for name in ["ADJUNCT_CONFIG", "ADJUNCT_LOG", "ADJUNCT_LOG_FORMAT", "SSLKEYLOGFILE"] {
+            command.env_remove(name);
+        }
+        command
+    }
+
+    /// Runs a command that ends by itself.
+    #[must_use]
+    pub fn run(&self, arguments: &[&str]) -> Finished {
+        let finished = run(&mut self.command(arguments), b"");
+        assert_no_panic(&finished.stderr);
+        finished
+    }
+
+    /// Runs `check` or `run` with a configuration that must be refused.
+    #[must_use]
+    pub fn with_file(&self, verb: &str, config: &Path) -> Finished {
+        self.run(&[verb, "-c", &config.to_string_lossy()])
+    }
+
+    /// Starts the daemon with the configuration that `write` makes for `N` free addresses, and
+    /// waits until it listens on all of them.
+    #[must_use]
+    pub fn start<const N: usize>(&self, write: impl Fn([SocketAddr; N]) -> String) -> Daemon<N> {
+        for _ in 0..5 {
+            let addresses = [(); N].map(|()| free_address());
+            if let Some(daemon) = self.try_start(addresses, &write(addresses)) {
+                return daemon;
+            }
+        }
+        panic!("five times in a row a free port was taken by someone else");
+    }
+
+    /// None when an address was in use.
+    fn try_start<const N: usize>(&self, at: [SocketAddr; N], text: &str) -> Option<Daemon<N>> {
+        let directory = TempDir::new().expect("a temporary directory");
+        let config = directory.path().join("adjunct.toml");
+        std::fs::write(&config, text).expect("a writable directory");
+        let mut command = self.command(&["run", "-c"]);
+        let mut process = Process::start(command.arg(&config));
+        let mut ended = None;
+        wait_until("the daemon listens", || {
+            ended = process.status();
+            ended.is_some() || at.iter().all(listening)
+        });
+        if let Some(status) = ended {
+            let errors = process.finish().stderr;
+            assert_eq!(status.code(), Some(69), "the daemon does not start:\n{errors}\n{text}");
+            return None;
+        }
+        Some(Daemon { addresses: at, process: Some(process), directory, taken: 0 })
+    }
+}
+
+/// Whether a socket listens at `address`, from the kernel's table.
+fn listening(address: &SocketAddr) -> bool {
+    const LISTEN: &str = "0A";
+    let port = format!(":{:04X}", address.port());
+    ["/proc/net/tcp", "/proc/net/tcp6"].iter().any(|table| {
+        let text = std::fs::read_to_string(table).unwrap_or_default();
+        text.lines().any(|line| {
+            let mut fields = line.split_whitespace().skip(1);
+            let local = fields.next().unwrap_or_default();
+            local.ends_with(&port) && fields.nth(1) == Some(LISTEN)
+        })
+    })
+}
+
+/// A running daemon with `N` addresses.
+#[derive(Debug)]
+pub struct Daemon<const N: usize> {
+    /// Its addresses.
+    pub addresses: [SocketAddr; N],
+    process: Option<Process>,
+    directory: TempDir,
+    /// How many records have been taken.
+    taken: usize,
+}
+
+impl<const N: usize> Daemon<N> {
+    /// Its first address.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.addresses[0]
+    }
+
+    /// The configuration file it runs with.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.directory.path().join("adjunct.toml")
+    }
+
+    fn process(&self) -> &Process {
+        self.process.as_ref().expect("taken by `stop` only")
+    }
+
+    /// Everything it wrote to its standard error so far.
+    #[must_use]
+    pub fn log(&self) -> String {
+        self.process().stderr.text()
+    }
+
+    /// Waits for the next connection record.
+    #[track_caller]
+    pub fn record(&mut self) -> Record {
+        let taken = self.taken;
+        let found = self.process().stderr.wait(|log| connections(log).nth(taken));
+        self.taken += 1;
+        found.unwrap_or_else(|| panic!("record {taken} is missing in:\n{}", self.log()))
+    }
+
+    /// Waits for the next record of an orderly connection.
+    #[track_caller]
+    pub fn completed(&mut self) -> Record {
+        let record = self.record();
+        assert_eq!(record.outcome(), "completed", "{}", record.0);
+        record
+    }
+
+    /// Memory in use, in KiB.
+    #[must_use]
+    pub fn resident_kib(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.process().id());
+        let text = std::fs::read_to_string(status).expect("a running daemon");
+        let line = text.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
+    }
+
+    /// File descriptors it has open.
+    #[must_use]
+    pub fn descriptors(&self) -> usize {
+        let directory = format!("/proc/{}/fd", self.process().id());
+        std::fs::read_dir(directory).expect("a running daemon").count()
+    }
+
+    /// Lets it open at most `count` file descriptors from now on.
+    pub fn limit_descriptors(&self, count: u64) {
+        use rustix::process::{Pid, Resource, Rlimit, prlimit};
+        let pid = i32::try_from(self.process().id()).ok().and_then(Pid::from_raw);
+        let limit = Rlimit { current: Some(count), maximum: Some(count) };
+        prlimit(pid, Resource::Nofile, limit).expect("a child of ours");
+    }
+
+    /// Most file descriptors it may open.
+    #[must_use]
+    pub fn descriptor_limit(&self) -> u64 {
+        let limits = format!("/proc/{}/limits", self.process().id());
+        let text = std::fs::read_to_string(limits).expect("a running daemon");
+        let line = text.lines().find(|line| line.starts_with("Max open files")).expect("a limit");
+        line.split_whitespace().nth(3).and_then(|soft| soft.parse().ok()).expect("a number")
+    }
+
+    /// CPU time it has used so far, in clock ticks (hundredths of a second).
+    #[must_use]
+    pub fn cpu_ticks(&self) -> u64 {
+        let stat = format!("/proc/{}/stat", self.process().id());
+        let text = std::fs::read_to_string(stat).expect("a running daemon");
+        let after_name = text.rsplit(')').next().unwrap_or_default();
+        let fields = after_name.split_whitespace().skip(11).take(2);
+        fields.filter_map(|ticks| ticks.parse::<u64>().ok()).sum()
+    }
+
+    /// Runs `meanwhile` while the daemon stands still, so that it finds everything that happened at
+    /// once, in one turn of its event loops.
+    pub fn frozen<T>(&self, meanwhile: impl FnOnce() -> T) -> T {
+        self.process().signal(Signal::STOP);
+        let stat = format!("/proc/{}/stat", self.process().id());
+        wait_until("the daemon stands still", || {
+            let text = std::fs::read_to_string(&stat).unwrap_or_default();
+            text.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('T'))
+        });
+        let result = meanwhile();
+        // Loopback delivers within the call that sends; nothing is on its way any more.
+        self.process().signal(Signal::CONT);
+        result
+    }
+
+    /// Asks it to drain.
+    pub fn terminate(&self) {
+        self.process().signal(Signal::TERM);
+    }
+
+    /// Waits for its end after [`Daemon::terminate`].
+    #[must_use]
+    pub fn wait(mut self) -> Finished {
+        let finished = self.process.take().expect("not taken before").finish();
+        assert_no_panic(&finished.stderr);
+        finished
+    }
+
+    /// Ends it and asserts that it drained in order.
+    #[track_caller]
+    pub fn stop(self) {
+        self.terminate();
+        let _ = self.wait().success();
+    }
+}
+
+impl<const N: usize> Drop for Daemon<N> {
+    fn drop(&mut self) {
+        if let Some(process) = &self.process
+            && !std::thread::panicking()
+        {
+            assert_no_panic(&process.stderr.text());
+        }
+    }
+}
+
+/// The connection records in a log.
+fn connections(log: &str) -> impl Iterator<Item = Record> + '_ {
+    let complete = log.rfind('\n').map_or("", |end| &log[..end]);
+    complete
+        .lines()
+        .filter_map(|line| serde_json::from_str(line).ok().map(Record))
+        .filter(Record::is_connection)
+}
+
+/// Fails when a program's errors show that one of its threads panicked.
+#[track_caller]
+pub fn assert_no_panic(errors: &str) {
+    for word in ["panicked at", "overflowed its stack", "RUST_BACKTRACE"] {
+        assert!(!errors.contains(word), "the program panicked:\n{errors}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_listening_socket_is_seen_without_touching_it() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        assert!(listening(&address));
+        drop(listener);
+        assert!(!listening(&address));
+    }
+
+    #[test]
+    fn no_port_is_given_twice() {
+        let given: HashSet<_> = (0..50).map(|_| free_address()).collect();
+        assert_eq!(given.len(), 50);
+    }
+
+    #[test]
+    fn only_whole_lines_with_a_connection_are_records() {
+        let log = "starting\n{\"event\":\"listening\"}\n{\"conn_id\":1,\"outcome\":\"completed\"}\n\
+                   {\"conn_id\":2,\"outcome\":\"com";
+        assert_eq!(connections(log).count(), 1);
+    }
+
+    #[test]
+    #[should_panic(expected = "the program panicked")]
+    fn a_panic_of_the_program_fails_the_test() {
+        assert_no_panic("thread 'x' (1) panicked at src/a.rs:1:1:\n");
+    }
+}

@@ -1,0 +1,22 @@
+//! End to end: the daemon as a child process, real sockets, one behaviour per function.
+//!
+//! Each test starts a daemon of its own on ports that the kernel chose, does one thing to it, and
+//! looks at three places: what the client saw, what the backend saw, and what the record says.
+//!
+//! Source: acceptance of the first issue; RFC 8446 §6 (alerts and closing).
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "helpers of tests are tests"
+)]
+
+mod backends;
+mod choice;
+mod ending;
+mod faults;
+mod handshake;
+mod hostile;
+mod lifecycle;
+mod refusal;
+mod transfer;
