@@ -153,12 +153,6 @@ impl Alert {
     pub fn gsk(self) -> GskCode {
         gsk::of_alert(self)
     }
-
-    /// `close_notify` and `user_canceled` end a connection without a fault.
-    #[must_use]
-    pub fn is_closure(self) -> bool {
-        matches!(self, Self::CLOSE_NOTIFY | Self::USER_CANCELED)
-    }
 }
 
 impl fmt::Display for Alert {

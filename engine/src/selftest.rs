@@ -5,10 +5,12 @@
 //! the signature agrees, and that a handshake uses less than half of its stack. A stack that is too
 //! small would otherwise show itself as a crash at the guard region under the first unusual client.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
+use cex::KeyKind;
 use rustls::NamedGroup;
 use rustls::client::ClientConnection;
 
@@ -36,12 +38,21 @@ pub struct StackUse {
     pub bytes_max: usize,
 }
 
-/// Makes one handshake of each kind `service` is configured for.
+/// Kinds of handshakes that were made already: key, TLS 1.3 or 1.2, group.
+#[derive(Debug, Default)]
+pub struct Tested(HashSet<(KeyKind, bool, Option<u16>)>);
+
+/// Makes one handshake of each kind `service` is configured for, if another service has not made
+/// it before: hundreds of services of one kind do not make a start slower.
 ///
 /// # Errors
 ///
 /// When one does not succeed or uses more than half of its stack.
-pub fn stacks(crypto: &Arc<Crypto>, service: &Arc<Service>) -> Result<StackUse, Error> {
+pub fn stacks(
+    crypto: &Arc<Crypto>,
+    service: &Arc<Service>,
+    tested: &mut Tested,
+) -> Result<StackUse, Error> {
     let (wake, woken) = sync_channel(1);
     let member = Member::new("self-test".to_owned(), Arc::clone(crypto), 1, move || {
         // A full channel means that the wake-up is there already.
@@ -50,6 +61,9 @@ pub fn stacks(crypto: &Arc<Crypto>, service: &Arc<Service>) -> Result<StackUse, 
     let mut stack_use = StackUse::default();
     for certificate in service.certificates() {
         for (tls13, group) in kinds(service, certificate) {
+            if !tested.0.insert((certificate.kind, tls13, group.map(u16::from))) {
+                continue;
+            }
             let probe = Probe::for_self_test(tls13, group, schemes(certificate.kind))
                 .map_err(|e| failed(service, &e.to_string()))?;
             member.paint_a_stack().map_err(|e| failed(service, &e.to_string()))?;

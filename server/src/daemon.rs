@@ -160,8 +160,9 @@ impl Daemon {
                 Event::new(Level::Error, "self-test-failed", text).with("function", function),
             );
         }
+        let mut tested = engine::selftest::Tested::default();
         for service in runtime.services() {
-            engine::selftest::stacks(&runtime.crypto, &service.tls)?;
+            engine::selftest::stacks(&runtime.crypto, &service.tls, &mut tested)?;
         }
         let workers = config.server.members();
         let mut per_worker: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();

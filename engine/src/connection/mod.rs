@@ -202,12 +202,6 @@ impl Connection {
         self.output.consume(count);
     }
 
-    /// Bytes from the client that were not processed yet.
-    #[must_use]
-    pub fn has_unprocessed_input(&self) -> bool {
-        self.input.len() > self.seen || !self.early_plaintext.is_empty()
-    }
-
     /// Gives buffers that hold nothing back to the member.
     pub fn release_idle_memory(&mut self, member: &Member) {
         member.reclaim(&mut self.input);

@@ -104,12 +104,6 @@ impl Connection {
         self.close_notify_sent
     }
 
-    /// Whether close_notify was queued.
-    #[must_use]
-    pub fn close_notify_sent(&self) -> bool {
-        self.close_notify_sent
-    }
-
     /// Whether the client has sent close_notify.
     #[must_use]
     pub fn peer_has_closed(&self) -> bool {

@@ -114,12 +114,6 @@ impl Endpoint {
         self.readable && !self.eof
     }
 
-    /// Whether a write may take something.
-    #[must_use]
-    pub fn may_write(&self) -> bool {
-        self.writable
-    }
-
     /// Whether the peer is gone in both directions.
     #[must_use]
     pub fn is_gone(&self) -> bool {

@@ -13,7 +13,7 @@ use engine::connection::Opened;
 use engine::rules;
 
 use super::endpoint::{Endpoint, Moved};
-use super::session::{Session, Step, Turn};
+use super::session::{Received, Session, Step, Turn};
 
 /// Reads of one side in one step.
 const READS_PER_STEP: usize = 4;
@@ -133,19 +133,10 @@ impl Session {
     }
 
     fn read_client(&mut self, turn: &mut Turn<'_>) -> Step {
-        let space = self.tls.input_space(turn.member);
-        if space.is_empty() {
-            let reason = "a handshake message fills our buffer".to_owned();
-            self.end_tls(turn, &rules::RECORD_OVERFLOW, reason);
-            return Step::Moved;
-        }
-        match self.client.read(space) {
-            Moved::Bytes(count) => {
-                self.tls.received(count);
-                Step::Moved
-            }
-            Moved::Blocked => Step::Blocked,
-            Moved::Eof => {
+        match self.receive(turn) {
+            Received::Taken => Step::Moved,
+            Received::Nothing => Step::Blocked,
+            Received::Eof => {
                 // After our own close_notify many clients just close; nothing can be missing then.
                 if !self.tls.peer_has_closed() && !self.backend_done {
                     self.note(
@@ -156,7 +147,7 @@ impl Session {
                 self.client_has_ended();
                 Step::Moved
             }
-            Moved::Broken(error) => {
+            Received::Broken(error) => {
                 self.client_broke(turn, &error);
                 Step::Moved
             }

@@ -68,6 +68,18 @@ pub(super) enum Step {
     Blocked,
 }
 
+/// What a read from the client came to.
+pub(super) enum Received {
+    /// Bytes, or the end of the session by a rule: go on.
+    Taken,
+    /// Nothing now.
+    Nothing,
+    /// The client sends no more.
+    Eof,
+    /// The connection is broken.
+    Broken(std::io::Error),
+}
+
 #[derive(Debug)]
 pub(super) enum Stage {
     Handshake,
@@ -319,20 +331,30 @@ impl Session {
         Step::Moved
     }
 
-    fn read_handshake(&mut self, turn: &mut Turn<'_>) -> Step {
+    /// Reads from the client into its TLS side; a buffer that is full of one message ends it.
+    pub(super) fn receive(&mut self, turn: &mut Turn<'_>) -> Received {
         let space = self.tls.input_space(turn.member);
         if space.is_empty() {
             let reason = "a handshake message fills our buffer".to_owned();
             self.end_tls(turn, &rules::RECORD_OVERFLOW, reason);
-            return Step::Moved;
+            return Received::Taken;
         }
         match self.client.read(space) {
             Moved::Bytes(count) => {
                 self.tls.received(count);
-                Step::Moved
+                Received::Taken
             }
-            Moved::Blocked => Step::Blocked,
-            Moved::Eof => {
+            Moved::Blocked => Received::Nothing,
+            Moved::Eof => Received::Eof,
+            Moved::Broken(error) => Received::Broken(error),
+        }
+    }
+
+    fn read_handshake(&mut self, turn: &mut Turn<'_>) -> Step {
+        match self.receive(turn) {
+            Received::Taken => Step::Moved,
+            Received::Nothing => Step::Blocked,
+            Received::Eof => {
                 let when = if self.tls.has_heard() {
                     "the client closed the connection in the middle of the handshake"
                 } else {
@@ -341,7 +363,7 @@ impl Session {
                 self.end_tls(turn, &rules::PEER_CLOSED, when.to_owned());
                 Step::Moved
             }
-            Moved::Broken(error) => {
+            Received::Broken(error) => {
                 self.end_tls(turn, &rules::PEER_RESET, error.to_string());
                 Step::Moved
             }
