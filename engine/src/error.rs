@@ -35,6 +35,9 @@ pub enum Error {
         /// What to do.
         remedy: String,
     },
+    /// System: the threads for `offload = "pool"` cannot be had.
+    #[error("the threads for handshakes cannot be started: {0}; raise the limit of threads")]
+    Threads(#[source] std::io::Error),
     /// Device: the handshake stacks failed their self-test.
     #[error(
         "the stack self-test failed: {what}; this is a fault of the program or of the machine, \

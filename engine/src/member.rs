@@ -6,38 +6,51 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use cex::Completion;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::buffer::{Buffer, BufferPool};
 use crate::crypto::{Crypto, Offload};
+use crate::handshake::context::Context;
+use crate::handshake::execution::{Execution, News, Step};
+use crate::handshake::flight::Flight;
+use crate::handshake::pool::Landings;
 use crate::handshake::stack::{HandshakeStack, StackPool};
+use crate::hello::ClientHello;
 
 /// Idle stacks and buffers kept by a member; more are given back to the system.
 const KEPT_STACKS: usize = 64;
 const KEPT_BUFFERS: usize = 64;
 
-/// The reply of a card, and what it cost the host to take it.
-#[derive(Debug)]
+/// Most flights of other threads that are taken back at once.
+const REPLIES_MAX: usize = 64;
+
+/// News for a connection: the reply of a card or the end of a flight, and what it cost the host.
 pub struct Reply {
-    pub(crate) completion: Completion,
+    token: u64,
+    pub(crate) news: News,
     pub(crate) host_cpu: Duration,
+}
+
+impl fmt::Debug for Reply {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Reply").field("token", &self.token).finish_non_exhaustive()
+    }
 }
 
 impl Reply {
     /// The connection it is for.
     #[must_use]
     pub fn token(&self) -> u64 {
-        self.completion.token
+        self.token
     }
 }
 
 /// CPU time of this thread.
-pub(crate) fn thread_cpu() -> Duration {
+#[must_use]
+pub fn thread_cpu() -> Duration {
     let now = clock_gettime(ClockId::ThreadCPUTime);
     Duration::new(
         u64::try_from(now.tv_sec).unwrap_or_default(),
@@ -48,7 +61,9 @@ pub(crate) fn thread_cpu() -> Duration {
 /// Resources of one event loop.
 pub struct Member {
     name: String,
-    offload: Rc<Offload>,
+    offload: Arc<Offload>,
+    execution: Execution,
+    landings: Arc<Landings<Flight>>,
     stacks: RefCell<StackPool>,
     buffers: RefCell<BufferPool>,
     suspended: Cell<usize>,
@@ -67,17 +82,22 @@ impl fmt::Debug for Member {
 impl Member {
     /// A member that lets at most `suspended_max` handshakes wait for cards.
     ///
-    /// `waker` is called from a card's thread when replies have come for it.
+    /// `waker` is called from other threads when there are replies for it.
     pub fn new(
         name: String,
         crypto: Arc<Crypto>,
+        execution: Execution,
         suspended_max: usize,
         waker: impl Fn() + Send + Sync + 'static,
     ) -> Self {
-        let port = crypto.cex().port(waker);
+        let waker: Arc<dyn Fn() + Send + Sync> = Arc::new(waker);
+        let for_cards = Arc::clone(&waker);
+        let port = crypto.cex().port(move || for_cards());
         Self {
             name,
-            offload: Rc::new(Offload { crypto, port }),
+            offload: Arc::new(Offload { crypto, port }),
+            execution,
+            landings: Arc::new(Landings::new(waker)),
             stacks: RefCell::new(StackPool::new(KEPT_STACKS)),
             buffers: RefCell::new(BufferPool::new(KEPT_BUFFERS)),
             suspended: Cell::new(0),
@@ -91,19 +111,38 @@ impl Member {
         &self.name
     }
 
-    /// Replies of cards; each belongs to the connection with its token, if that still lives.
+    /// Replies that have come, of about `budget` CPU time at most; each belongs to the connection
+    /// with its token, if that still lives. When some are left the waker is called again.
     ///
-    /// Taking a reply is work of the host: the result is verified here, and a request that failed
-    /// on one queue is sent to the next.
+    /// Taking the reply of a card is work of the host: the result is verified here, and a request
+    /// that failed on one queue is sent to the next.
     #[must_use]
-    pub fn replies(&self) -> Vec<Reply> {
+    pub fn replies(&self, budget: Duration) -> Vec<Reply> {
         let mut replies = Vec::new();
-        let mut before = thread_cpu();
+        let start = thread_cpu();
+        let mut before = start;
         for completion in self.offload.port.drain() {
             let after = thread_cpu();
-            replies.push(Reply { completion, host_cpu: after.saturating_sub(before) });
+            replies.push(Reply {
+                token: completion.token,
+                news: News::Signed(completion),
+                host_cpu: after.saturating_sub(before),
+            });
+            if after.saturating_sub(start) >= budget {
+                break;
+            }
             before = after;
         }
+        while replies.len() < REPLIES_MAX
+            && let Some(landed) = self.landings.pop()
+        {
+            replies.push(Reply {
+                token: landed.token,
+                news: News::Landed(landed.result),
+                host_cpu: landed.cpu,
+            });
+        }
+        self.landings.wake_for_the_rest();
         replies
     }
 
@@ -118,8 +157,19 @@ impl Member {
         self.suspended.get() < self.suspended_max
     }
 
-    pub(crate) fn offload(&self) -> &Rc<Offload> {
-        &self.offload
+    /// The context of a new handshake.
+    pub(crate) fn context(&self, hello: Arc<ClientHello>, token: u64) -> Arc<Context> {
+        Context::new(hello, Arc::clone(&self.offload), token, self.execution.waiting())
+    }
+
+    /// Starts a flight in the way of this process; `quick` says that it will hardly sign.
+    pub(crate) fn start(&self, context: Arc<Context>, quick: bool, flight: Flight) -> Step {
+        self.execution.start(self, context, quick, flight)
+    }
+
+    /// Where flights land that end on other threads.
+    pub(crate) fn landings(&self) -> &Arc<Landings<Flight>> {
+        &self.landings
     }
 
     pub(crate) fn count_suspended(&self) {

@@ -1,5 +1,5 @@
 //! The handshake self-test at start: every kind of handshake a service is configured for, once, on
-//! a painted stack.
+//! a painted stack. Where flights do not run on fibers the stack is left out.
 //!
 //! Purpose: find out before the first client comes that the cards sign, that the client's view of
 //! the signature agrees, and that a handshake uses less than half of its stack. A stack that is too
@@ -18,6 +18,7 @@ use crate::certs::Certificate;
 use crate::connection::{Connection, Progress};
 use crate::crypto::Crypto;
 use crate::error::Error;
+use crate::handshake::execution::Execution;
 use crate::handshake::stack::STACK_BYTES;
 use crate::member::Member;
 use crate::probe::Probe;
@@ -47,17 +48,21 @@ pub struct Tested(HashSet<(KeyKind, bool, Option<u16>)>);
 ///
 /// # Errors
 ///
-/// When one does not succeed or uses more than half of its stack.
-pub fn stacks(
+/// When one does not succeed or uses more than half of its stack (on fibers).
+pub fn handshakes(
     crypto: &Arc<Crypto>,
+    execution: &Execution,
     service: &Arc<Service>,
     tested: &mut Tested,
 ) -> Result<StackUse, Error> {
     let (wake, woken) = sync_channel(1);
-    let member = Member::new("self-test".to_owned(), Arc::clone(crypto), 1, move || {
-        // A full channel means that the wake-up is there already.
-        let _ = wake.try_send(());
-    });
+    let member =
+        Member::new("self-test".to_owned(), Arc::clone(crypto), execution.clone(), 1, move || {
+            // A full channel means that the wake-up is there already.
+            let _ = wake.try_send(());
+        });
+    // A thread has a stack of megabytes and a guard of its own.
+    let on_fibers = matches!(execution, Execution::Fiber);
     let mut stack_use = StackUse::default();
     for certificate in service.certificates() {
         for (tls13, group) in kinds(service, certificate) {
@@ -66,11 +71,15 @@ pub fn stacks(
             }
             let probe = Probe::for_self_test(tls13, group, schemes(certificate.kind))
                 .map_err(|e| failed(service, &e.to_string()))?;
-            member.paint_a_stack().map_err(|e| failed(service, &e.to_string()))?;
+            if on_fibers {
+                member.paint_a_stack().map_err(|e| failed(service, &e.to_string()))?;
+            }
             let handshake = Handshake { member: &member, woken: &woken, service };
             handshake.run(&probe).map_err(|what| failed(service, &what))?;
             stack_use.handshakes += 1;
-            stack_use.bytes_max = stack_use.bytes_max.max(member.stack_bytes_used());
+            if on_fibers {
+                stack_use.bytes_max = stack_use.bytes_max.max(member.stack_bytes_used());
+            }
         }
     }
     if stack_use.bytes_max > STACK_BYTES / 2 {
@@ -164,7 +173,7 @@ impl Handshake<'_> {
                     if self.woken.recv_timeout(left).is_err() {
                         return Err(format!("no card answered within {PATIENCE:?}"));
                     }
-                    for reply in self.member.replies() {
+                    for reply in self.member.replies(PATIENCE) {
                         progress = server.complete(self.member, reply);
                     }
                 }

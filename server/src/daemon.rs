@@ -162,7 +162,12 @@ impl Daemon {
         }
         let mut tested = engine::selftest::Tested::default();
         for service in runtime.services() {
-            engine::selftest::stacks(&runtime.crypto, &service.tls, &mut tested)?;
+            engine::selftest::handshakes(
+                &runtime.crypto,
+                &runtime.execution,
+                &service.tls,
+                &mut tested,
+            )?;
         }
         let workers = config.server.members();
         let mut per_worker: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
@@ -271,6 +276,7 @@ impl Daemon {
             self.log.event(Event::new(Level::Error, "member-failed", text));
         }
         self.runtime.crypto.shutdown();
+        self.runtime.shut_down_flights();
         joined
     }
 

@@ -14,6 +14,7 @@ use engine::crypto::{
     CardConfig, CardType, Crypto, CryptoConfig, EcdsaRoute, EngineChoice, NoCard, Verify,
 };
 use engine::error::Error;
+use engine::handshake::execution::{Execution, FlightPool};
 use engine::service::{Service, ServiceSet, ServiceSpec};
 use engine::tickets::TicketRing;
 
@@ -129,6 +130,8 @@ pub struct Runtime {
     pub tickets: Arc<TicketRing>,
     /// Addresses in the order of the configuration.
     pub addresses: Vec<Arc<Address>>,
+    /// How members run the flights of handshakes.
+    pub execution: Execution,
     /// Most handshakes that may wait for cards in one member.
     pub suspended_max: usize,
 }
@@ -174,7 +177,15 @@ impl Runtime {
         let suspended_max =
             config.services.iter().map(|s| s.limits.handshakes).max().unwrap_or_default();
         let Base { crypto, tickets } = base;
-        Ok(Self { crypto, tickets, addresses, suspended_max })
+        let execution = execution(config, &crypto)?;
+        Ok(Self { crypto, tickets, addresses, execution, suspended_max })
+    }
+
+    /// Ends the threads that run flights; members and cards have ended before.
+    pub fn shut_down_flights(&self) {
+        if let Execution::Pool(pool) = &self.execution {
+            pool.shut_down();
+        }
     }
 
     /// Every service once.
@@ -189,6 +200,26 @@ impl Runtime {
             new
         })
     }
+}
+
+/// Most threads of the pool for flights.
+const FLIGHT_THREADS_MAX: usize = 256;
+
+/// What `offload` asks for.
+fn execution(config: &Config, crypto: &Crypto) -> Result<Execution, Error> {
+    Ok(match config.server.offload {
+        schema::Offload::Fiber => Execution::Fiber,
+        schema::Offload::Inline => Execution::Inline,
+        schema::Offload::Pool => {
+            // A thread waits with its flight: as many as the queues have places keep every card
+            // busy, and one more for each member computes meanwhile.
+            let places: usize =
+                crypto.cards().cards.iter().map(|card| card.depth * card.queues.len()).sum();
+            let threads = (places + config.server.members()).min(FLIGHT_THREADS_MAX);
+            let pool = FlightPool::start(threads).map_err(Error::Threads)?;
+            Execution::Pool(Arc::new(pool))
+        }
+    })
 }
 
 fn service_runtime(

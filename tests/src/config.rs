@@ -50,15 +50,57 @@ impl Service {
     }
 }
 
-/// The text of a configuration file with two workers (so that two members share what must be
-/// shared) and the given services.
+/// How this run of the tests wants daemons to make handshakes (`ADJUNCT_TEST_OFFLOAD`).
+#[must_use]
+pub fn offload() -> String {
+    let asked = std::env::var("ADJUNCT_TEST_OFFLOAD").unwrap_or_default();
+    let known = ["fiber", "pool", "inline"].into_iter().find(|word| *word == asked);
+    assert!(asked.is_empty() || known.is_some(), "ADJUNCT_TEST_OFFLOAD: {asked}?");
+    known.unwrap_or("fiber").to_owned()
+}
+
+/// Whether the event loops of this run stand still while a card works.
+#[must_use]
+pub fn loops_stand_still() -> bool {
+    offload() == "inline"
+}
+
+/// How many workers this run of the tests wants (`ADJUNCT_TEST_WORKERS`). Two unless it says so,
+/// so that two members share what must be shared.
+#[must_use]
+pub fn workers() -> usize {
+    match std::env::var("ADJUNCT_TEST_WORKERS") {
+        Ok(count) => count.parse().expect("ADJUNCT_TEST_WORKERS: a number"),
+        Err(_) => 2,
+    }
+}
+
+/// The text of a configuration file with the given services.
 #[must_use]
 pub fn file(services: &[Service]) -> String {
-    let mut text = "[server]\nworkers = 2\n\n".to_owned();
+    let mut text = "[server]\n\n".to_owned();
     for service in services {
         let _ = writeln!(text, "{}", service.text);
     }
-    text
+    in_mode(&text)
+}
+
+/// A configuration with the workers and the offload of this run, where it does not say them itself.
+#[must_use]
+pub fn in_mode(text: &str) -> String {
+    let Ok(table) = text.parse::<toml::Table>() else { return text.to_owned() };
+    let mut lines = String::new();
+    for (key, value) in
+        [("workers", workers().to_string()), ("offload", format!("{:?}", offload()))]
+    {
+        if table.get("server").is_none_or(|server| server.get(key).is_none()) {
+            let _ = writeln!(lines, "{key} = {value}");
+        }
+    }
+    match text.split_once("[server]\n") {
+        Some((before, after)) => format!("{before}[server]\n{lines}{after}"),
+        None => format!("{text}\n[server]\n{lines}"),
+    }
 }
 
 #[cfg(test)]
@@ -76,5 +118,17 @@ mod tests {
         assert_eq!(service["backend"].as_array().map(Vec::len), Some(2));
         assert_eq!(service["cert"][1]["key"].as_str(), Some("a.key"));
         assert_eq!(service["tickets"].as_integer(), Some(0));
+    }
+
+    #[test]
+    fn the_mode_of_the_run_stands_in_every_file_that_does_not_say_its_own() {
+        for text in ["", "[server]\ndrain = \"1s\"\n", "[server]\noffload = \"pool\"\n"] {
+            let table: toml::Table = in_mode(text).parse().unwrap();
+            let server = &table["server"];
+            let count = server["workers"].as_integer().and_then(|n| usize::try_from(n).ok());
+            assert_eq!(count, Some(workers()));
+            let said = if text.contains("pool") { "pool".to_owned() } else { offload() };
+            assert_eq!(server["offload"].as_str(), Some(said.as_str()));
+        }
     }
 }

@@ -15,6 +15,7 @@ use std::sync::{Mutex, OnceLock};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
+use crate::config::in_mode;
 use crate::process::{Finished, Process, run};
 use crate::record::Record;
 use crate::wait_until;
@@ -84,7 +85,7 @@ impl Program {
     pub fn start<const N: usize>(&self, write: impl Fn([SocketAddr; N]) -> String) -> Daemon<N> {
         for _ in 0..5 {
             let addresses = [(); N].map(|()| free_address());
-            if let Some(daemon) = self.try_start(addresses, &write(addresses)) {
+            if let Some(daemon) = self.try_start(addresses, &in_mode(&write(addresses))) {
                 return daemon;
             }
         }

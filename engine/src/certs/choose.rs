@@ -157,7 +157,7 @@ impl ResolvesServerCert for Resolver {
         };
         let needs = ClientNeeds::of(&context.hello, self.tls13, &self.tls12_suites);
         let chosen = choose(&self.certificates, &needs)?;
-        context.certificate.replace(Some(chosen.label.clone()));
+        context.notes().certificate = Some(chosen.label.clone());
         Some(Arc::clone(&chosen.certified))
     }
 }

@@ -1,15 +1,14 @@
 //! From the first byte to the end of the handshake.
 
 use std::any::Any;
-use std::rc::Rc;
 use std::sync::Arc;
 
 use rustls::server::UnbufferedServerConnection;
 
 use super::{Connection, PeerClosed, Phase, Progress, known, rule_outcome};
 use crate::failure;
-use crate::handshake::context::{Context, SigningFailure};
-use crate::handshake::fiber::{Fiber, Resume, Step};
+use crate::handshake::context::SigningFailure;
+use crate::handshake::execution::Step;
 use crate::handshake::flight::{Flight, FlightEnd, encode_after_failure};
 use crate::hello::{self, ClientHello, Preface};
 use crate::iana;
@@ -37,11 +36,11 @@ impl Connection {
     /// Goes on with the reply of a card.
     pub fn complete(&mut self, member: &Member, reply: Reply) -> Progress {
         match std::mem::replace(&mut self.phase, Phase::Ended) {
-            Phase::Suspended(fiber) => {
+            Phase::Suspended(pending) => {
                 member.count_resumed();
                 self.handshake_cpu += reply.host_cpu;
                 self.measured(|connection| {
-                    let step = fiber.resume(Resume::Signed(reply.completion));
+                    let step = pending.resume(member, reply.news);
                     connection.take_over(member, step)
                 })
             }
@@ -65,10 +64,10 @@ impl Connection {
         let Phase::Hello(reader) = &mut self.phase else { return Progress::Failed };
         match reader.read(self.input.data()) {
             hello::Progress::NeedMore { .. } => Progress::NeedInput,
-            hello::Progress::Hello(hello) => self.accept_hello(member, Rc::from(hello)),
+            hello::Progress::Hello(hello) => self.accept_hello(member, Arc::from(hello)),
             hello::Progress::Refuse(refused) => {
                 let refusal = refused.refusal();
-                self.hello = refused.hello.map(Rc::from);
+                self.hello = refused.hello.map(Arc::from);
                 self.refuse(refusal);
                 Progress::Failed
             }
@@ -96,8 +95,8 @@ impl Connection {
         }
     }
 
-    fn accept_hello(&mut self, member: &Member, hello: Rc<ClientHello>) -> Progress {
-        self.hello = Some(Rc::clone(&hello));
+    fn accept_hello(&mut self, member: &Member, hello: Arc<ClientHello>) -> Progress {
+        self.hello = Some(Arc::clone(&hello));
         let chosen = self.set.choose(hello.sni.as_deref()).map(Arc::clone);
         let refusal = match chosen {
             Err(rule) => Some(rule.refusal(match &hello.sni {
@@ -117,7 +116,7 @@ impl Connection {
         let Some(service) = &self.service else { return Progress::Failed };
         match UnbufferedServerConnection::new(Arc::clone(&service.tls)) {
             Ok(tls) => {
-                self.context = Some(Context::new(hello, Rc::clone(member.offload()), self.token));
+                self.context = Some(member.context(hello, self.token));
                 self.phase = Phase::Waiting(Box::new(tls));
                 Progress::HelloRead
             }
@@ -136,36 +135,31 @@ impl Connection {
             self.end(member, &rules::TOO_MANY_HANDSHAKES, reason);
             return Progress::Failed;
         }
-        let stack = match member.take_stack() {
-            Ok(stack) => stack,
-            Err(error) => {
-                let reason = format!("no stack for the handshake can be had: {error}");
-                self.end(member, &rules::TOO_MANY_HANDSHAKES, reason);
-                return Progress::Failed;
-            }
-        };
         let Phase::Waiting(tls) = std::mem::replace(&mut self.phase, Phase::Ended) else {
             return Progress::Failed;
         };
+        let quick = self.answered || context.hello.offers_resumption();
         let flight = Flight::new(tls, std::mem::take(&mut self.input), self.seen);
-        let step = Fiber::start(stack, context, Box::new(move || flight.run()));
+        let step = member.start(context, quick, flight);
         self.take_over(member, step)
     }
 
-    /// Takes over what a step of a fiber leaves.
-    fn take_over(&mut self, member: &Member, step: Step<Flight>) -> Progress {
+    /// Takes over what a step of a flight leaves.
+    fn take_over(&mut self, member: &Member, step: Step) -> Progress {
         match step {
-            Step::Suspended(fiber) => {
+            Step::Pending(pending) => {
                 member.count_suspended();
-                self.phase = Phase::Suspended(fiber);
+                self.phase = Phase::Suspended(pending);
                 Progress::Suspended
             }
-            Step::Done(flight, stack) => {
-                member.give_back_stack(stack);
-                self.land(flight)
-            }
+            Step::Done(flight) => self.land(flight),
             Step::Panicked(payload) => {
                 self.fail_panicked(payload.as_ref());
+                Progress::Failed
+            }
+            Step::NoStack(error) => {
+                let reason = format!("no stack for the handshake can be had: {error}");
+                self.end(member, &rules::TOO_MANY_HANDSHAKES, reason);
                 Progress::Failed
             }
         }
@@ -212,18 +206,18 @@ impl Connection {
 
     /// Moves what the signer left in the context to the connection.
     fn note_key_operation(&mut self) -> Option<SigningFailure> {
-        let context = self.context.as_deref()?;
+        let notes = std::mem::take(&mut *self.context.as_deref()?.notes());
         let negotiated = &mut self.negotiated;
-        if let Some(scheme) = context.scheme.take() {
+        if let Some(scheme) = notes.scheme {
             negotiated.signature_scheme = Some(known(iana::scheme_name(u16::from(scheme))));
         }
-        if let Some(label) = context.certificate.take() {
-            negotiated.certificate = Some(label);
+        if notes.certificate.is_some() {
+            negotiated.certificate = notes.certificate;
         }
-        if let Some(operation) = context.key_operation.take() {
-            negotiated.key_operation = Some(operation);
+        if notes.key_operation.is_some() {
+            negotiated.key_operation = notes.key_operation;
         }
-        context.failure.take()
+        notes.failure
     }
 
     /// No signature: rustls has queued a ServerHello that must not be sent and would send no alert
@@ -238,14 +232,12 @@ impl Connection {
         self.refuse(refusal);
     }
 
-    /// Resumes a suspended flight with an error and takes its stack back.
+    /// Ends a suspended flight and takes its stack back.
     pub(super) fn cancel_flight(&mut self, member: &Member) {
         match std::mem::replace(&mut self.phase, Phase::Ended) {
-            Phase::Suspended(fiber) => {
+            Phase::Suspended(pending) => {
                 member.count_resumed();
-                if let Step::Done(_, stack) = fiber.resume(Resume::Cancelled) {
-                    member.give_back_stack(stack);
-                }
+                pending.cancel(member);
                 // What the signer noted about its own end is not the reason of ours.
                 let _ = self.note_key_operation();
             }

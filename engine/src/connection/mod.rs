@@ -6,7 +6,8 @@
 //!
 //! Invariants:
 //! - one rustls connection per client, created only after our reader has accepted its hello;
-//! - while suspended the connection touches nothing: rustls' state and the input are on the fiber;
+//! - while suspended the connection touches nothing: rustls' state and the input are with the
+//!   flight, on a fiber or on another thread;
 //! - everything rustls queues is moved to the output, whoever caused it;
 //! - after a failure no further input is processed, and the output holds at most one alert;
 //! - a panic below ends this connection alone and is recorded as a fault of ours.
@@ -20,7 +21,6 @@ mod handshake;
 mod traffic;
 
 use std::borrow::Cow;
-use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -30,8 +30,7 @@ use rustls::server::UnbufferedServerConnection;
 use crate::alert::Alert;
 use crate::buffer::{BUFFER_BYTES, Buffer};
 use crate::handshake::context::Context;
-use crate::handshake::fiber::Fiber;
-use crate::handshake::flight::Flight;
+use crate::handshake::execution::Pending;
 use crate::hello::{ClientHello, HelloReader};
 use crate::iana;
 use crate::member::Member;
@@ -67,7 +66,7 @@ enum Phase {
     /// Between two flights.
     Waiting(Box<UnbufferedServerConnection>),
     /// A flight waits for a card.
-    Suspended(Fiber<Flight>),
+    Suspended(Pending),
     /// Application data.
     Established(Box<UnbufferedServerConnection>),
     /// Nothing more will be processed.
@@ -92,7 +91,7 @@ pub struct Connection {
     token: u64,
     set: Arc<ServiceSet>,
     service: Option<Arc<Service>>,
-    hello: Option<Rc<ClientHello>>,
+    hello: Option<Arc<ClientHello>>,
     phase: Phase,
     input: Buffer,
     /// Bytes at the front of `input` that rustls has seen and wants to see again (a record or a
@@ -104,7 +103,7 @@ pub struct Connection {
     early_plaintext: Vec<u8>,
     peer_closed: PeerClosed,
     close_notify_sent: bool,
-    context: Option<Rc<Context>>,
+    context: Option<Arc<Context>>,
     negotiated: Negotiated,
     refusal: Option<Refusal>,
     outcome: Option<Outcome>,

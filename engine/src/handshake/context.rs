@@ -5,14 +5,16 @@
 //! pattern of OpenSSL's `ASYNC_get_current_job`).
 //!
 //! Invariants: set by [`enter`] for the time of one resume, cleared when the guard drops, also when
-//! a panic passes through. A context belongs to one connection and never leaves its event loop.
+//! a panic passes through. A context belongs to one connection. Its notes are locked for a moment
+//! only, never across a wait; on a fiber the lock is always free, since loop and fiber share their
+//! thread.
 
-use std::cell::{Cell, RefCell};
-use std::rc::Rc;
+use std::cell::RefCell;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::SignatureScheme;
 
-use super::fiber::Yielding;
+use super::blocking::Bell;
 use crate::crypto::Offload;
 use crate::hello::ClientHello;
 use crate::icsf::ServiceFailure;
@@ -22,61 +24,89 @@ use crate::record::KeyOperation;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct SigningFailure(pub(crate) ServiceFailure);
 
+/// What the resolver and the signer leave behind for the connection.
+#[derive(Debug, Default)]
+pub(crate) struct Notes {
+    /// Label of the certificate that was chosen.
+    pub(crate) certificate: Option<String>,
+    /// Scheme of the signature that was made.
+    pub(crate) scheme: Option<SignatureScheme>,
+    /// Where and at what cost it was made.
+    pub(crate) key_operation: Option<KeyOperation>,
+    /// Why it could not be made.
+    pub(crate) failure: Option<SigningFailure>,
+}
+
+/// How a signer waits for its card.
+#[derive(Debug)]
+pub(crate) enum Waiting {
+    /// It suspends its fiber; the reply comes to the event loop.
+    Suspends,
+    /// It blocks its thread; the reply comes there, or the bell says that nobody wants it.
+    Blocks(Arc<Bell>),
+}
+
 /// One handshake, as the resolver and the signer see it.
 #[derive(Debug)]
 pub(crate) struct Context {
     /// What the client offered, from our own reader.
-    pub(crate) hello: Rc<ClientHello>,
+    pub(crate) hello: Arc<ClientHello>,
     /// Where signing requests go.
-    pub(crate) offload: Rc<Offload>,
+    pub(crate) offload: Arc<Offload>,
     /// Name of the connection in replies.
     pub(crate) token: u64,
-    /// The fiber to suspend.
-    pub(crate) yielding: Yielding,
-    /// Label of the certificate that was chosen.
-    pub(crate) certificate: RefCell<Option<String>>,
-    /// Scheme of the signature that was made.
-    pub(crate) scheme: Cell<Option<SignatureScheme>>,
-    /// Where and at what cost it was made.
-    pub(crate) key_operation: RefCell<Option<KeyOperation>>,
-    /// Why it could not be made.
-    pub(crate) failure: Cell<Option<SigningFailure>>,
+    /// How to wait for them.
+    pub(crate) waiting: Waiting,
+    notes: Mutex<Notes>,
 }
 
 impl Context {
-    pub(crate) fn new(hello: Rc<ClientHello>, offload: Rc<Offload>, token: u64) -> Rc<Self> {
-        Rc::new(Self {
-            hello,
-            offload,
-            token,
-            yielding: Yielding::default(),
-            certificate: RefCell::default(),
-            scheme: Cell::default(),
-            key_operation: RefCell::default(),
-            failure: Cell::default(),
-        })
+    pub(crate) fn new(
+        hello: Arc<ClientHello>,
+        offload: Arc<Offload>,
+        token: u64,
+        waiting: Waiting,
+    ) -> Arc<Self> {
+        Arc::new(Self { hello, offload, token, waiting, notes: Mutex::default() })
+    }
+
+    /// What was left behind so far.
+    pub(crate) fn notes(&self) -> MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nobody waits for the handshake any more: a thread that blocks for it shall go on.
+    pub(crate) fn cancel(&self) {
+        if let Waiting::Blocks(bell) = &self.waiting {
+            bell.cancel();
+        }
+    }
+
+    /// Whether [`Self::cancel`] was called.
+    pub(crate) fn is_cancelled(&self) -> bool {
+        matches!(&self.waiting, Waiting::Blocks(bell) if bell.is_cancelled())
     }
 }
 
 thread_local! {
-    static CURRENT: RefCell<Option<Rc<Context>>> = const { RefCell::new(None) };
+    static CURRENT: RefCell<Option<Arc<Context>>> = const { RefCell::new(None) };
 }
 
 /// The handshake that runs on this thread now.
-pub(crate) fn current() -> Option<Rc<Context>> {
+pub(crate) fn current() -> Option<Arc<Context>> {
     CURRENT.with_borrow(Option::clone)
 }
 
 /// Makes `context` the current one until the guard drops.
-pub(crate) fn enter(context: &Rc<Context>) -> Entered {
-    let previous = CURRENT.replace(Some(Rc::clone(context)));
+pub(crate) fn enter(context: &Arc<Context>) -> Entered {
+    let previous = CURRENT.replace(Some(Arc::clone(context)));
     Entered { previous }
 }
 
 /// Restores what was current before.
 #[derive(Debug)]
 pub(crate) struct Entered {
-    previous: Option<Rc<Context>>,
+    previous: Option<Arc<Context>>,
 }
 
 impl Drop for Entered {

@@ -7,7 +7,7 @@
 //!
 //! Safety rules (each has a reason in ARCHITECTURE.md):
 //! - a fiber never leaves its thread (the coroutine is not `Send`);
-//! - it is suspended only inside [`Yielding::suspend`], called by our signer with nothing but
+//! - it is suspended only inside [`suspend`], called by our signer with nothing but
 //!   rustls frames below: never with a frame of the C library, never with a lock held;
 //! - a suspended fiber is not dropped but resumed with [`Resume::Cancelled`]; dropping one would
 //!   unwind its stack, which works too, at sixteen times the price;
@@ -22,7 +22,7 @@ use std::cell::Cell;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
-use std::rc::Rc;
+use std::sync::Arc;
 
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
@@ -42,36 +42,26 @@ pub(crate) enum Resume {
 
 type HandshakeYielder = Yielder<Resume, ()>;
 
-/// The place where a running fiber can be suspended.
-pub(crate) struct Yielding(Cell<*const HandshakeYielder>);
-
-impl Default for Yielding {
-    fn default() -> Self {
-        Self(Cell::new(ptr::null()))
-    }
+thread_local! {
+    /// Where the fiber that runs on this thread can be suspended; null while none runs.
+    static RUNNING: Cell<*const HandshakeYielder> = const { Cell::new(ptr::null()) };
 }
 
-impl fmt::Debug for Yielding {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Yielding").field(&!self.0.get().is_null()).finish()
+/// Suspends the fiber that calls this until the event loop resumes it.
+///
+/// None when the caller does not run on a fiber.
+pub(crate) fn suspend() -> Option<Resume> {
+    let yielder = RUNNING.get();
+    if yielder.is_null() {
+        return None;
     }
-}
-
-impl Yielding {
-    /// Suspends the fiber that calls this until the event loop resumes it.
-    ///
-    /// None when the caller does not run on a fiber.
-    pub(crate) fn suspend(&self) -> Option<Resume> {
-        let yielder = self.0.get();
-        if yielder.is_null() {
-            return None;
-        }
-        // SAFETY: the pointer is set by `Fiber::start` at the beginning of the coroutine's body and
-        // cleared at its end, so it is not null only while that body runs, and the yielder lives
-        // on that body's stack. `Yielding` is not `Sync` and its owner is reached through a
-        // thread-local that is set only while this fiber is the one running.
-        Some(unsafe { (*yielder).suspend(()) })
-    }
+    // SAFETY: the pointer is set at the beginning of a fiber's body and whenever it goes on after
+    // a suspension, and cleared by `Fiber::resume` as soon as the fiber stops running. So it is
+    // not null only while the body that owns the yielder runs on this thread, and the yielder
+    // lives on that body's stack.
+    let with = unsafe { (*yielder).suspend(()) };
+    RUNNING.set(yielder);
+    Some(with)
 }
 
 /// How a resume ended.
@@ -87,7 +77,7 @@ pub(crate) enum Step<T: 'static> {
 /// A suspended flight that will return a `T`.
 pub(crate) struct Fiber<T: 'static> {
     coroutine: Coroutine<Resume, (), T, HandshakeStack>,
-    context: Rc<Context>,
+    context: Arc<Context>,
 }
 
 impl<T: 'static> fmt::Debug for Fiber<T> {
@@ -100,16 +90,13 @@ impl<T: 'static> Fiber<T> {
     /// Runs `flight` on `stack` until it is done or waits for a card.
     pub(crate) fn start(
         stack: HandshakeStack,
-        context: Rc<Context>,
+        context: Arc<Context>,
         flight: Box<dyn FnOnce() -> T>,
     ) -> Step<T> {
-        let inside = Rc::clone(&context);
-        // The closure holds two pointers: corosensei copies it to the new stack.
+        // The closure holds one fat pointer: corosensei copies it to the new stack.
         let coroutine = Coroutine::with_stack(stack, move |yielder, _: Resume| {
-            inside.yielding.0.set(ptr::from_ref(yielder));
-            let result = flight();
-            inside.yielding.0.set(ptr::null());
-            result
+            RUNNING.set(ptr::from_ref(yielder));
+            flight()
         });
         Self { coroutine, context }.resume(Resume::Start)
     }
@@ -120,14 +107,12 @@ impl<T: 'static> Fiber<T> {
         // The fiber's data is reached again only through the value this returns, and after a panic
         // not at all.
         let result = catch_unwind(AssertUnwindSafe(|| self.coroutine.resume(with)));
+        RUNNING.set(ptr::null());
         drop(entered);
         match result {
             Ok(CoroutineResult::Yield(())) => Step::Suspended(self),
             Ok(CoroutineResult::Return(result)) => Step::Done(result, self.coroutine.into_stack()),
-            Err(payload) => {
-                self.context.yielding.0.set(ptr::null());
-                Step::Panicked(payload)
-            }
+            Err(payload) => Step::Panicked(payload),
         }
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Purpose: a `SigningKey` that holds a handle, not a key. `sign` hashes the message in cpacf,
 //! pads RSA blocks, queues the request to the AP queues (ICSF service CSFPPKS), suspends the fiber
-//! and returns what the card answered. A key routed to cpacf is used there and then.
+//! (or blocks its thread, where there are no fibers) and returns what the card answered. A key routed to cpacf is used there and then.
 //!
 //! Invariants: no lock is held and no frame of the C library is below when the fiber suspends;
 //! where it went, what it cost and why it failed is left in the handshake's context.
@@ -18,8 +18,9 @@ use rustls::sign::{Signer, SigningKey};
 use rustls::{Error, SignatureAlgorithm, SignatureScheme};
 
 use crate::crypto::PrivateKey;
-use crate::handshake::context::{self, Context, SigningFailure};
-use crate::handshake::fiber::Resume;
+use crate::handshake::blocking;
+use crate::handshake::context::{self, Context, SigningFailure, Waiting};
+use crate::handshake::fiber::{self, Resume};
 use crate::icsf::{self, Service, ServiceFailure};
 use crate::pad;
 use crate::record::{KeyOperation, KeyPath};
@@ -105,13 +106,13 @@ impl Signer for RoutedSigner {
         let Some(context) = context::current() else {
             return Err(Error::General("a signature was asked for outside a handshake".to_owned()));
         };
-        context.scheme.set(Some(self.scheme));
+        context.notes().scheme = Some(self.scheme);
         let result = match &self.key {
             PrivateKey::Protected(key) => sign_in_cpacf(&context, key, message),
             PrivateKey::Card(key) => sign_on_card(&context, key, self.scheme, message),
         };
         result.map_err(|failure| {
-            context.failure.set(Some(failure));
+            context.notes().failure = Some(failure);
             // rustls sends no alert for this error; the connection does.
             Error::General(failure.0.to_string())
         })
@@ -129,18 +130,18 @@ fn sign_in_cpacf(
     message: &[u8],
 ) -> Result<Vec<u8>, SigningFailure> {
     let signature = key.sign(message).map_err(|e| SigningFailure(icsf::from_cpacf::failure(&e)))?;
-    context.key_operation.replace(Some(KeyOperation {
+    context.notes().key_operation = Some(KeyOperation {
         path: KeyPath::Cpacf,
         apqn: None,
         queue: Duration::ZERO,
         service: Duration::ZERO,
         card_cpu: Duration::ZERO,
         tries: 1,
-    }));
+    });
     Ok(signature)
 }
 
-/// CSFPPKS through the AP queues: suspends until the card has answered.
+/// CSFPPKS through the AP queues: suspends or blocks until the card has answered.
 fn sign_on_card(
     context: &Context,
     key: &cex::Key,
@@ -148,13 +149,20 @@ fn sign_on_card(
     message: &[u8],
 ) -> Result<Vec<u8>, SigningFailure> {
     let request = request(key, scheme, message)?;
+    if let Waiting::Blocks(bell) = &context.waiting {
+        let completion = blocking::ask(context, bell, request).map_err(|f| card_failed(&f))?;
+        return match completion {
+            Some(completion) => finish(context, completion),
+            None => Err(not_waited_for(&icsf::table::CANCELLED)),
+        };
+    }
     let offload = &context.offload;
     offload
         .crypto
         .cex()
         .submit(&offload.port, context.token, request)
         .map_err(|f| card_failed(&f))?;
-    match context.yielding.suspend() {
+    match fiber::suspend() {
         Some(Resume::Signed(completion)) => finish(context, completion),
         // The connection is being ended: the client left, or a deadline passed. The reply, when it
         // comes, finds nobody and is dropped.
@@ -216,7 +224,7 @@ fn padded(
 
 fn finish(context: &Context, completion: Completion) -> Result<Vec<u8>, SigningFailure> {
     let trace = completion.trace;
-    context.key_operation.replace(Some(KeyOperation {
+    context.notes().key_operation = Some(KeyOperation {
         path: match trace.path {
             Path::Card => KeyPath::Cex,
             Path::Software => KeyPath::Software,
@@ -226,6 +234,6 @@ fn finish(context: &Context, completion: Completion) -> Result<Vec<u8>, SigningF
         service: trace.service,
         card_cpu: trace.card_cpu,
         tries: trace.tries,
-    }));
+    });
     completion.result.map_err(|failure| card_failed(&failure))
 }

@@ -92,16 +92,13 @@ fn read_server(node: &Node<'_>, directory: &Path) -> Option<Server> {
     if let Some(mode) = table.get("mode") {
         refuse_modes(&mode);
     }
-    let words = [("fiber", Offload::Fiber)];
+    let words = [("fiber", Offload::Fiber), ("pool", Offload::Pool), ("inline", Offload::Inline)];
     let log = table.get("log").and_then(|node| read_log(&node, directory));
     let drain = table.get("drain");
     let drain = drain.and_then(|node| node.duration(Duration::ZERO..=Duration::from_secs(3600)));
     Some(Server {
         workers: table.get("workers").and_then(|node| node.integer(0..=256)).unwrap_or(0),
-        offload: table
-            .get("offload")
-            .and_then(|node| node.word(&words, &["pool", "inline"]))
-            .unwrap_or_default(),
+        offload: table.get("offload").and_then(|node| node.word(&words, &[])).unwrap_or_default(),
         log: log.unwrap_or_default(),
         drain: drain.unwrap_or(default.drain),
     })

@@ -43,7 +43,7 @@ pub const KEYS: &[Key] = &[
     key("", "keydb", "table", LATER),
     key("server", "workers", "integer 0..256", "0"),
     key("server", "mode", "list of words", "[]"),
-    key("server", "offload", "\"fiber\"", "\"fiber\""),
+    key("server", "offload", "\"fiber\", \"pool\" or \"inline\"", "\"fiber\""),
     key("server", "log", "table", "see [server] log"),
     key("server", "drain", "duration 0s..1h", "\"30s\""),
     key("server.log", "format", "\"json\" or \"text\"", "\"json\""),

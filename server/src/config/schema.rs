@@ -85,6 +85,10 @@ pub enum Offload {
     /// On a stackful coroutine of its event loop.
     #[default]
     Fiber,
+    /// On a thread of a pool that all members share.
+    Pool,
+    /// On the thread of its event loop, which stands still meanwhile.
+    Inline,
 }
 
 /// `[server] log`.

@@ -93,7 +93,7 @@ fn all_faults_come_at_once_and_in_order() {
         r#"
 [server]
 workrs = 2
-offload = "pool"
+offload = "threads"
 mode = ["fips-140-2"]
 [[service]]
 name = "a b"
@@ -130,7 +130,6 @@ fn what_this_version_lacks_is_said_and_never_ignored() {
         ("label = \"TN3270\"", "service.tn3270.label"),
         ("limits = { per_peer = 3 }", "service.tn3270.limits.per_peer"),
         ("[keydb]", "keydb"),
-        ("[server]\noffload = \"inline\"", "server.offload"),
         ("[cpacf]\nprovider = \"portable\"", "cpacf.provider"),
         ("[[card]]\nid = 0\ntype = \"CEX8A\"\ndomains = [1]\nengine = \"batch\"", "card[0].engine"),
     ] {

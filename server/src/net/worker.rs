@@ -28,6 +28,8 @@ use crate::runtime::{Address, Runtime};
 
 /// Time handshakes get in a turn; about half of a full handshake's work on the host.
 const HANDSHAKE_BUDGET: Duration = Duration::from_micros(50);
+/// CPU time for replies of cards in a turn: their results are verified here.
+const REPLY_BUDGET: Duration = Duration::from_micros(50);
 /// New connections in a turn and per listener.
 const ACCEPTS_PER_TURN: usize = 64;
 /// Pause after the system had no descriptor for a new connection.
@@ -121,11 +123,11 @@ impl Worker {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let for_cards = Arc::clone(&waker);
-        let member =
-            Member::new(name, Arc::clone(&runtime.crypto), runtime.suspended_max, move || {
-                // A failed wake-up means that the loop is gone.
-                let _ = for_cards.wake();
-            });
+        let (crypto, execution) = (Arc::clone(&runtime.crypto), runtime.execution.clone());
+        let member = Member::new(name, crypto, execution, runtime.suspended_max, move || {
+            // A failed wake-up means that the loop is gone.
+            let _ = for_cards.wake();
+        });
         let mut listeners = Vec::new();
         for (mut socket, address) in sockets {
             let token = Token(FIRST_LISTENER - listeners.len());
@@ -255,7 +257,7 @@ impl Worker {
     }
 
     fn take_replies(&mut self) {
-        for reply in self.member.replies() {
+        for reply in self.member.replies(REPLY_BUDGET) {
             let key = key_of(reply.token());
             match self.sessions.get_mut(key) {
                 Some(session) if session.token() == reply.token() => {
