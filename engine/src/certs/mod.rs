@@ -5,9 +5,12 @@
 //! matched must see a name it can complain about.
 
 mod choose;
+mod client;
+mod dn;
 mod load;
 mod names;
 
 pub use choose::{ClientNeeds, Resolver, choose};
+pub use client::ClientCertificate;
 pub use load::{CertFault, Certificate, LOADING, LoadRule, load};
 pub use names::{NameMatch, NamePattern};

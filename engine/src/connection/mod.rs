@@ -29,6 +29,7 @@ use rustls::server::UnbufferedServerConnection;
 
 use crate::alert::Alert;
 use crate::buffer::{BUFFER_BYTES, Buffer};
+use crate::certs::ClientCertificate;
 use crate::handshake::context::Context;
 use crate::handshake::execution::Pending;
 use crate::hello::{ClientHello, HelloReader};
@@ -83,6 +84,7 @@ struct Negotiated {
     resumed: bool,
     alpn: Option<String>,
     certificate: Option<String>,
+    client_certificate: Option<ClientCertificate>,
     key_operation: Option<KeyOperation>,
 }
 
@@ -255,6 +257,13 @@ impl Connection {
         (self.negotiated.version, self.negotiated.suite)
     }
 
+    /// The certificate the client has presented, once the handshake is complete; on a resumed
+    /// connection that of the session.
+    #[must_use]
+    pub fn client_certificate(&self) -> Option<&ClientCertificate> {
+        self.negotiated.client_certificate.as_ref()
+    }
+
     /// Why the connection was refused or broke, if it did.
     #[must_use]
     pub fn refusal(&self) -> Option<&Refusal> {
@@ -349,6 +358,11 @@ impl Connection {
             .map(|g| known(iana::group_name(u16::from(g.name()))));
         negotiated.resumed = tls.handshake_kind() == Some(HandshakeKind::Resumed);
         negotiated.alpn = tls.alpn_protocol().map(|p| p.escape_ascii().to_string());
+        // rustls keeps only what it has verified.
+        negotiated.client_certificate = tls
+            .peer_certificates()
+            .and_then(|chain| chain.first())
+            .and_then(|leaf| ClientCertificate::read(leaf, true));
     }
 }
 
