@@ -10,7 +10,7 @@
 use std::fmt;
 
 use crate::alert::{self, Alert};
-use crate::certs::{LOADING, LoadRule};
+use crate::certs::{AUTHORITY_LOADING, LOADING, LoadRule};
 use crate::gsk::{self, CmsStatus, GskCode, Standing};
 use crate::icsf::{Code, Origin, ReasonCode, ReturnCode, Service, table};
 use crate::rules::{self, Rule};
@@ -128,7 +128,7 @@ fn names(text: &str, found: &mut Vec<Explanation>) {
     let dashed = text.replace(['_', ' '], "-");
     let underscored = text.replace(['-', ' '], "_");
     found.extend(rules::find(&dashed).map(of_rule));
-    found.extend(LOADING.iter().find(|rule| rule.name.eq_ignore_ascii_case(&dashed)).map(at_load));
+    found.extend(load_rules().find(|rule| rule.name.eq_ignore_ascii_case(&dashed)).map(at_load));
     found.extend(table::by_name(&dashed).map(of_icsf));
     found.extend(Alert::from_name(&underscored).map(of_alert));
     found.extend(GskCode::from_name(&underscored).and_then(of_gsk));
@@ -265,6 +265,11 @@ fn of_rule(rule: &Rule) -> Explanation {
     }
 }
 
+/// The rules of every kind of file.
+fn load_rules() -> impl Iterator<Item = &'static LoadRule> {
+    LOADING.iter().chain(AUTHORITY_LOADING)
+}
+
 fn at_load(rule: &LoadRule) -> Explanation {
     Explanation {
         title: format!("rule {}", rule.name),
@@ -308,7 +313,7 @@ fn near(text: &str) -> Vec<String> {
 
 fn candidates() -> impl Iterator<Item = String> {
     let names = rules::ALL.iter().map(|rule| rule.name);
-    let names = names.chain(LOADING.iter().map(|rule| rule.name)).map(str::to_owned);
+    let names = names.chain(load_rules().map(|rule| rule.name)).map(str::to_owned);
     names
         .chain(alert::TABLE.iter().map(|row| row.name.to_owned()))
         .chain(table::TABLE.iter().map(|code| code.name.to_owned()))
@@ -418,7 +423,7 @@ mod tests {
         for row in gsk::TABLE.iter().chain(gsk::ATTLS_TABLE) {
             assert!(explain(row.name).is_ok() && explain(&row.code.0.to_string()).is_ok());
         }
-        for name in rules::ALL.iter().map(|r| r.name).chain(LOADING.iter().map(|r| r.name)) {
+        for name in rules::ALL.iter().map(|r| r.name).chain(load_rules().map(|r| r.name)) {
             assert_eq!(titles(name)[0], format!("rule {name}"));
         }
     }

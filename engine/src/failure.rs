@@ -111,6 +111,9 @@ fn rule(error: &Error) -> &'static Rule {
         Error::InvalidMessage(InvalidMessage::MessageTooLarge) | Error::PeerSentOversizedRecord => {
             &rules::RECORD_OVERFLOW
         }
+        Error::InvalidMessage(InvalidMessage::CertificatePayloadTooLarge) => {
+            &rules::CLIENT_CERT_MALFORMED
+        }
         Error::InvalidMessage(_) => &rules::UNDECODABLE_HELLO,
         Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {
             &rules::UNEXPECTED_MESSAGE
@@ -119,9 +122,9 @@ fn rule(error: &Error) -> &'static Rule {
         Error::DecryptError => &rules::BAD_RECORD,
         Error::AlertReceived(AlertDescription::CloseNotify) => &rules::PEER_CLOSED,
         Error::AlertReceived(_) => &rules::PEER_ALERT,
-        Error::NoCertificatesPresented => &rules::CERTIFICATE_REQUIRED,
+        Error::NoCertificatesPresented => &rules::CLIENT_CERT_MISSING,
         Error::InvalidCertificate(_) | Error::InvalidCertRevocationList(_) => {
-            &rules::BAD_CERTIFICATE
+            &rules::CLIENT_CERT_UNACCEPTABLE
         }
         Error::FailedToGetRandomBytes | Error::EncryptError => &rules::CRYPTO_FAILED,
         _ => &rules::INTERNAL_ERROR,
@@ -155,6 +158,17 @@ pub(crate) fn plaintext_alert(output: &[u8]) -> Option<Alert> {
     match output {
         [.., 21, 3, _, 0, 2, _level, description] => Some(Alert(*description)),
         _ => None,
+    }
+}
+
+/// RFC 5246 has no certificate_required: there a client without a certificate gets
+/// handshake_failure (§7.4.6). rustls sends the alert of TLS 1.3 in both versions; in TLS 1.3 it
+/// is encrypted at this point, so one that can be read is of TLS 1.2.
+pub(crate) fn correct_plaintext_alert(output: &mut [u8]) {
+    if plaintext_alert(output) == Some(Alert::CERTIFICATE_REQUIRED)
+        && let Some(description) = output.last_mut()
+    {
+        *description = Alert::HANDSHAKE_FAILURE.0;
     }
 }
 

@@ -180,7 +180,7 @@ codes! {
     414 ERR_BAD_CERT published occurs [both 46] "a certificate is not valid for this use";
     415 ERR_BAD_PEER published occurs [both 10] "the partner violated the protocol";
     416 ERR_PERMISSION_DENIED published occurs [both 49] "access control refused the partner";
-    417 ERR_SELF_SIGNED published foreign [sends 48]
+    417 ERR_SELF_SIGNED published occurs [sends 48]
         "the partner's certificate is self-signed and not among the trusted ones";
     418 ERR_NO_READ_FUNCTION published foreign [local] "no read routine was given to the API";
     419 ERR_NO_WRITE_FUNCTION published foreign [local] "no write routine was given to the API";

@@ -7,7 +7,7 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::client::{ClientConfig, ClientConnection};
+use rustls::client::{ClientConfig, ClientConnection, ResolvesClientCert};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::version::{TLS12, TLS13};
@@ -55,11 +55,12 @@ impl Probe {
 
     /// A client for the self-test: it takes any certificate whose key signs with one of `schemes`,
     /// because the chain of a service need not lead to anything this machine trusts. Without a
-    /// `group` it offers all of them.
+    /// `group` it offers all of them; `certificate` is what it shows when it is asked.
     pub(crate) fn for_self_test(
         tls13: bool,
         group: Option<NamedGroup>,
         schemes: &'static [SignatureScheme],
+        certificate: Option<Arc<dyn ResolvesClientCert>>,
     ) -> Result<Self, Error> {
         let mut groups = provider::available_groups();
         groups.retain(|g| group.is_none_or(|group| g.name() == group));
@@ -68,8 +69,11 @@ impl Probe {
         let config = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[if tls13 { &TLS13 } else { &TLS12 }])?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_no_client_auth();
+            .with_custom_certificate_verifier(Arc::new(verifier));
+        let config = match certificate {
+            Some(certificate) => config.with_client_cert_resolver(certificate),
+            None => config.with_no_client_auth(),
+        };
         Ok(Self { config: Arc::new(config) })
     }
 

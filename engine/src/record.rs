@@ -13,6 +13,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, SystemTime};
 
 use crate::alert::Alert;
+use crate::certs::ClientCertificate;
 use crate::gsk::GskCode;
 use crate::icsf::ServiceFailure;
 
@@ -131,6 +132,8 @@ pub struct Record {
     pub alpn: Option<String>,
     /// Label or file of the certificate that was presented, or that a signature was asked for.
     pub certificate: Option<String>,
+    /// The client's certificate: that of a verified client, or the one that was refused.
+    pub client_certificate: Option<ClientCertificate>,
     /// Plaintext bytes from the client.
     pub bytes_in: u64,
     /// Plaintext bytes to the client.
@@ -172,6 +175,7 @@ impl Record {
             sni: None,
             alpn: None,
             certificate: None,
+            client_certificate: None,
             bytes_in: 0,
             bytes_out: 0,
             duration: Duration::ZERO,

@@ -205,13 +205,47 @@ rules! {
     CRYPTO_FAILED "crypto-failed" DEVICE Refused ERR_CRYPTO INTERNAL_ERROR
         "a crypto function other than the signature failed"
         "see return and reason code; `adjunct crypto` shows the state of the functions";
-    CERTIFICATE_REQUIRED "certificate-required" PEER Refused
+    CLIENT_CERT_MISSING "client-cert-missing" PEER Refused
         ERR_NO_CERTIFICATE CERTIFICATE_REQUIRED
         "the service requires a client certificate and the client sent none"
-        "give the client a certificate";
-    BAD_CERTIFICATE "bad-certificate" CERTIFICATE Refused ERR_BAD_CERTIFICATE BAD_CERTIFICATE
-        "the client's certificate was not accepted"
-        "the reason names what is wrong with it";
+        "give the client a certificate of a CA in client_auth.ca, or write mode = optional";
+    CLIENT_CERT_UNTRUSTED "client-cert-untrusted" CERTIFICATE Refused ERR_UNKNOWN_CA UNKNOWN_CA
+        "no configured CA has issued the client's certificate"
+        "add its CA to client_auth.ca, or let the client send its intermediate certificates too";
+    CLIENT_CERT_SELF_SIGNED "client-cert-self-signed" CERTIFICATE Refused
+        ERR_SELF_SIGNED UNKNOWN_CA
+        "the client's certificate is signed by itself"
+        "give the client a certificate of a CA in client_auth.ca";
+    CLIENT_CERT_EXPIRED "client-cert-expired" CERTIFICATE Refused ERR_BAD_DATE CERTIFICATE_EXPIRED
+        "the validity of a certificate in the client's chain has ended"
+        "renew the client's certificate; if it is valid, check the clock of this machine";
+    CLIENT_CERT_NOT_YET_VALID "client-cert-not-yet-valid" CERTIFICATE Refused
+        ERR_BAD_DATE CERTIFICATE_EXPIRED
+        "the validity of a certificate in the client's chain has not begun"
+        "wait, or check the clock of this machine";
+    CLIENT_CERT_BAD_SIGNATURE "client-cert-bad-signature" CERTIFICATE Refused
+        ERR_BAD_CERT_SIG BAD_CERTIFICATE
+        "a signature in the client's chain does not verify"
+        "another CA of the same name has issued it, or it was altered";
+    CLIENT_CERT_WRONG_USAGE "client-cert-wrong-usage" CERTIFICATE Refused
+        ERR_INCORRECT_KEY_USAGE UNSUPPORTED_CERTIFICATE
+        "the client's certificate is not for the authentication of clients"
+        "issue it with the extended key usage clientAuth";
+    CLIENT_CERT_MALFORMED "client-cert-malformed" CERTIFICATE Refused
+        ERR_BAD_CERTIFICATE BAD_CERTIFICATE
+        "what the client sent as its certificate is not one"
+        "issue the client's certificate again";
+    CLIENT_CERT_UNSUPPORTED "client-cert-unsupported" CERTIFICATE Refused
+        ERR_UNSUPPORTED_CERTIFICATE_TYPE UNSUPPORTED_CERTIFICATE
+        "the client's chain uses a version, an extension or a signature that is not supported"
+        "use version 3 certificates with RSA, or EC on P-256, P-384 or P-521, and SHA-2";
+    CLIENT_CERT_UNACCEPTABLE "client-cert-unacceptable" CERTIFICATE Refused
+        ERR_BAD_CERT CERTIFICATE_UNKNOWN
+        "the client's chain breaks a rule of path validation"
+        "the reason names it: constraints of a CA, the length of the path, a CA used as client";
+    CLIENT_CERT_UNPROVEN "client-cert-unproven" PEER Refused ERR_BAD_CERT_SIG DECRYPT_ERROR
+        "the client has not proved that it holds the key of its certificate"
+        "certificate and key of the client do not belong together, or it uses a stolen certificate";
     BAD_RECORD "bad-record" PEER Aborted ERR_BAD_MAC BAD_RECORD_MAC
         "a record failed authentication"
         "the data was altered on the way, or client and service disagree on the keys";
@@ -289,7 +323,7 @@ mod tests {
         assert_eq!(alert("record-overflow"), Some(22));
         assert_eq!(alert("unknown-sni"), Some(112));
         assert_eq!(alert("signing-failed"), Some(80));
-        assert_eq!(alert("certificate-required"), Some(116));
+        assert_eq!(alert("client-cert-missing"), Some(116));
     }
 
     #[test]

@@ -12,12 +12,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::crypto::SupportedKxGroup;
+use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::server::{NoServerSessionStorage, ServerConfig, StoresServerSessions};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ProtocolVersion, SupportedCipherSuite, SupportedProtocolVersion, Tls12CipherSuite};
 
-use crate::certs::{Certificate, NameMatch, NamePattern, Resolver};
+use crate::certs::{Certificate, ClientAuth, NameMatch, NamePattern, Resolver};
 use crate::error::Error;
 use crate::iana;
 use crate::provider::{self, sign::schemes};
@@ -35,6 +35,8 @@ pub struct ServiceSpec {
     pub sni_required: bool,
     /// Certificates, the default one first.
     pub certificates: Vec<Certificate>,
+    /// Whether clients must show a certificate, and whose.
+    pub client_auth: ClientAuth,
     /// ALPN protocols in order of preference.
     pub alpn: Vec<Vec<u8>>,
     /// Whether TLS 1.2 is on.
@@ -61,6 +63,7 @@ pub struct Service {
     sni: Vec<NamePattern>,
     sni_required: bool,
     certificates: Arc<Resolver>,
+    client_auth: ClientAuth,
     pub(crate) tls12: bool,
     pub(crate) tls13: bool,
     pub(crate) tls: Arc<ServerConfig>,
@@ -81,7 +84,7 @@ impl Service {
         if spec.certificates.is_empty() {
             return Err(fail("it has no certificate".to_owned(), "give it `cert` and `key`"));
         }
-        let versions = versions(&spec);
+        let versions = versions(spec.tls12, spec.tls13);
         let suites = suites(&spec)?;
         let groups = groups(&spec)?;
         let rules_of_service = rules_of(&spec, &suites, &groups);
@@ -89,15 +92,15 @@ impl Service {
         let tls12_suites = suites.iter().filter(|s| s.tls13().is_none());
         let tls12_suites = tls12_suites.map(|s| u16::from(s.suite())).collect();
         let resolver = Arc::new(Resolver::new(spec.certificates, spec.tls13, tls12_suites));
-        let mut tls = ServerConfig::builder_with_provider(provider::provider(suites, groups))
-            .with_protocol_versions(&versions)
-            .map_err(|e| Error::Service {
-                service: spec.name.clone(),
-                what: format!("its versions and suites do not fit together: {e}"),
-                remedy: "add a suite for each version, or remove the version".to_owned(),
-            })?
-            .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(&resolver) as _);
+        let provider = provider::provider(suites, groups);
+        let mut tls =
+            tls_config(provider, &versions, &spec.client_auth, &resolver).map_err(|e| {
+                Error::Service {
+                    service: spec.name.clone(),
+                    what: format!("its versions and suites do not fit together: {e}"),
+                    remedy: "add a suite for each version, or remove the version".to_owned(),
+                }
+            })?;
         tls.alpn_protocols = spec.alpn;
         tls.ignore_client_order = true;
         tls.send_tls13_tickets = spec.tickets;
@@ -116,6 +119,7 @@ impl Service {
             sni: spec.sni,
             sni_required: spec.sni_required,
             certificates: resolver,
+            client_auth: spec.client_auth,
             tls12: spec.tls12,
             tls13: spec.tls13,
             tls: Arc::new(tls),
@@ -126,6 +130,37 @@ impl Service {
     #[must_use]
     pub fn certificates(&self) -> &[Certificate] {
         self.certificates.certificates()
+    }
+
+    /// Whether clients must show a certificate, and whose.
+    #[must_use]
+    pub fn client_auth(&self) -> &ClientAuth {
+        &self.client_auth
+    }
+
+    /// The same service with other demands on its clients; for the self-test, which has no
+    /// certificate of the CAs that are configured.
+    pub(crate) fn with_client_auth(
+        &self,
+        client_auth: ClientAuth,
+    ) -> Result<Arc<Self>, rustls::Error> {
+        let provider = Arc::clone(self.tls.crypto_provider());
+        let versions = versions(self.tls12, self.tls13);
+        let mut tls = tls_config(provider, &versions, &client_auth, &self.certificates)?;
+        tls.alpn_protocols.clone_from(&self.tls.alpn_protocols);
+        tls.ignore_client_order = self.tls.ignore_client_order;
+        tls.send_tls13_tickets = self.tls.send_tls13_tickets;
+        tls.ticketer = Arc::clone(&self.tls.ticketer);
+        Ok(Arc::new(Self {
+            name: self.name.clone(),
+            sni: self.sni.clone(),
+            sni_required: self.sni_required,
+            certificates: Arc::clone(&self.certificates),
+            client_auth,
+            tls12: self.tls12,
+            tls13: self.tls13,
+            tls: Arc::new(tls),
+        }))
     }
 
     /// Whether a client of TLS 1.2 can be served with this certificate.
@@ -165,12 +200,23 @@ impl Service {
     }
 }
 
-fn versions(spec: &ServiceSpec) -> Vec<&'static SupportedProtocolVersion> {
+fn tls_config(
+    provider: Arc<CryptoProvider>,
+    versions: &[&'static SupportedProtocolVersion],
+    client_auth: &ClientAuth,
+    resolver: &Arc<Resolver>,
+) -> Result<ServerConfig, rustls::Error> {
+    let verifier = client_auth.verifier(&provider)?;
+    let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions)?;
+    Ok(builder.with_client_cert_verifier(verifier).with_cert_resolver(Arc::clone(resolver) as _))
+}
+
+fn versions(tls12: bool, tls13: bool) -> Vec<&'static SupportedProtocolVersion> {
     let mut versions = Vec::with_capacity(2);
-    if spec.tls13 {
+    if tls13 {
         versions.push(&TLS13);
     }
-    if spec.tls12 {
+    if tls12 {
         versions.push(&TLS12);
     }
     versions
@@ -282,8 +328,7 @@ fn rules_of(
     for group in groups {
         rules.extend_from_slice(&u16::from(group.name()).to_be_bytes());
     }
-    // Client authentication: none in this version; its mode and CA belong here when it comes.
-    rules.extend_from_slice(b"client_auth=none");
+    rules.extend(spec.client_auth.rules());
     rules
 }
 

@@ -7,7 +7,8 @@
 //! key would let a ticket of one service (or of an older rule set) open another.
 //!
 //! Invariants: no ticket code suspends a fiber; a key that left the ring opens nothing; a ticket
-//! that cannot be opened leads to a full handshake, never to an error.
+//! that cannot be opened leads to a full handshake, never to an error. A session ends with the
+//! certificate that its client has shown, whatever the lifetime of the ticket.
 //!
 //! Source: RFC 5077 §4 (ticket form), RFC 8446 §4.6.1, RFC 5246 §7.3 (session IDs).
 
@@ -18,15 +19,25 @@ use std::time::{Duration, Instant};
 
 use cpacf::aead::{Algorithm, Opener, Sealer};
 use cpacf::{digest, kdf, prno};
+use rustls::pki_types::UnixTime;
 use rustls::server::{ProducesTickets, StoresServerSessions};
 use zeroize::Zeroizing;
+
+use crate::handshake::context::{self, NO_END};
 
 const NAME_LEN: usize = 16;
 const NONCE_LEN: usize = 12;
 const TAG_LEN: usize = 16;
+const END_LEN: usize = 8;
+const OVERHEAD: usize = NAME_LEN + NONCE_LEN + END_LEN + TAG_LEN;
 
 /// The associated data of a ticket; a change of form gets a new one.
-const TICKET_FORM: &[u8] = b"adjunct ticket 1";
+const TICKET_FORM: &[u8] = b"adjunct ticket 2";
+
+/// Bytes of a session that are kept, here or in a ticket. It holds the client's chain, so a client
+/// decides how long it is; one with a longer chain gets a full handshake each time. System SSL
+/// clients take tickets up to the same size (`GSK_SESSION_TICKET_CLIENT_MAXSIZE`).
+const SESSION_BYTES_MAX: usize = 8192;
 
 /// One key of the ring.
 struct RingKey {
@@ -210,14 +221,18 @@ impl ProducesTickets for ServiceTicketer {
         u32::try_from(self.ring.lifetime.as_secs()).unwrap_or(u32::MAX)
     }
 
-    /// name (16) ‖ nonce (12) ‖ ciphertext ‖ tag (16)
+    /// name (16) ‖ nonce (12) ‖ sealed (end (8) ‖ session) ‖ tag (16)
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        if plain.len() > SESSION_BYTES_MAX {
+            return None;
+        }
         let key = self.key(&self.ring.newest()?)?;
         let mut nonce = [0; NONCE_LEN];
         prno::fill(&mut nonce).ok()?;
-        let mut ticket = Vec::with_capacity(NAME_LEN + NONCE_LEN + plain.len() + TAG_LEN);
+        let mut ticket = Vec::with_capacity(OVERHEAD + plain.len());
         ticket.extend_from_slice(&key.name);
         ticket.extend_from_slice(&nonce);
+        ticket.extend_from_slice(&session_end().to_be_bytes());
         ticket.extend_from_slice(plain);
         let tag = key.sealer.seal(&nonce, TICKET_FORM, &mut ticket[NAME_LEN + NONCE_LEN..]);
         ticket.extend_from_slice(&tag);
@@ -231,13 +246,33 @@ impl ProducesTickets for ServiceTicketer {
         let mut sealed = sealed.to_vec();
         let plain_len = key.opener.open(nonce, TICKET_FORM, &mut sealed).ok()?.len();
         sealed.truncate(plain_len);
-        Some(sealed)
+        let (end, session) = sealed.split_first_chunk::<END_LEN>()?;
+        goes_on_until(u64::from_be_bytes(*end)).then(|| session.to_vec())
     }
+}
+
+/// When the session of the handshake on this thread ends because a certificate of its client does,
+/// in seconds since 1970.
+fn session_end() -> u64 {
+    context::current().map_or(NO_END, |context| context.session_end())
+}
+
+/// Whether a session that ends at `end` can be resumed now. If so, the sessions that come of it
+/// end then, too.
+fn goes_on_until(end: u64) -> bool {
+    if UnixTime::now().as_secs() > end {
+        return false;
+    }
+    if let Some(context) = context::current() {
+        context.set_session_end(end);
+    }
+    true
 }
 
 /// What the session cache holds for one session ID.
 struct Session {
     state: Zeroizing<Vec<u8>>,
+    end: u64,
     stored: Instant,
 }
 
@@ -270,6 +305,11 @@ impl SessionCache {
         Arc::new(Self { sessions: Mutex::default(), capacity, lifetime })
     }
 
+    fn resume(&self, session: &Session) -> Option<Vec<u8>> {
+        let young = session.stored.elapsed() < self.lifetime;
+        (young && goes_on_until(session.end)).then(|| session.state.to_vec())
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Sessions> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -277,10 +317,11 @@ impl SessionCache {
 
 impl StoresServerSessions for SessionCache {
     fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
-        if self.capacity == 0 {
+        if self.capacity == 0 || value.len() > SESSION_BYTES_MAX {
             return false;
         }
-        let session = Session { state: Zeroizing::new(value), stored: Instant::now() };
+        let state = Zeroizing::new(value);
+        let session = Session { state, end: session_end(), stored: Instant::now() };
         let mut sessions = self.lock();
         if sessions.by_id.insert(key.clone(), session).is_none() {
             sessions.order.push_back(key);
@@ -299,13 +340,12 @@ impl StoresServerSessions for SessionCache {
 
     fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
         let sessions = self.lock();
-        let session = sessions.by_id.get(key)?;
-        (session.stored.elapsed() < self.lifetime).then(|| session.state.to_vec())
+        self.resume(sessions.by_id.get(key)?)
     }
 
     fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
         let session = self.lock().by_id.remove(key)?;
-        (session.stored.elapsed() < self.lifetime).then(|| session.state.to_vec())
+        self.resume(&session)
     }
 
     fn can_cache(&self) -> bool {

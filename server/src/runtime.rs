@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
-use engine::certs::{self, Certificate};
+use engine::certs::{self, Certificate, ClientAuth};
 use engine::crypto::{
     CardConfig, CardType, Crypto, CryptoConfig, EcdsaRoute, EngineChoice, NoCard, Verify,
 };
@@ -238,6 +238,7 @@ fn service_runtime(
         sni: service.sni.clone(),
         sni_required: service.sni_required,
         certificates,
+        client_auth: load_client_auth(service)?,
         alpn: service.alpn.iter().map(|p| p.clone().into_bytes()).collect(),
         tls12: service.versions.tls12,
         tls13: service.versions.tls13,
@@ -289,6 +290,27 @@ fn load_certificate(
             }
             None => fail("certificate-unusable", label, "run `adjunct check`"),
         }
+    })
+}
+
+fn load_client_auth(service: &schema::Service) -> Result<ClientAuth, Error> {
+    let Some(path) = service.client_auth.ca() else { return Ok(ClientAuth::None) };
+    let fail = |rule: &'static str, what: String, remedy: String| Error::Certificate {
+        service: service.name.clone(),
+        fault: certs::CertFault { rule, what: format!("{}: {what}", path.display()), remedy },
+    };
+    let look = || "run `adjunct check`".to_owned();
+    let pem = read_bounded(path).map_err(|e| fail("file-unreadable", e.to_string(), look()))?;
+    let roots = certs::load_authorities(&pem, SystemTime::now()).map_err(|faults| match faults
+        .into_iter()
+        .next()
+    {
+        Some(fault) => fail(fault.rule, fault.what, fault.remedy),
+        None => fail("ca-unusable", "it cannot be used".to_owned(), look()),
+    })?;
+    Ok(match service.client_auth {
+        schema::ClientAuth::Required(_) => ClientAuth::Required { roots },
+        _ => ClientAuth::Optional { roots },
     })
 }
 

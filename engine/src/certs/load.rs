@@ -45,7 +45,11 @@ pub struct LoadRule {
     pub action: &'static str,
 }
 
-const fn rule(name: &'static str, meaning: &'static str, action: &'static str) -> LoadRule {
+pub(super) const fn rule(
+    name: &'static str,
+    meaning: &'static str,
+    action: &'static str,
+) -> LoadRule {
     LoadRule { name, meaning, action }
 }
 
@@ -125,7 +129,11 @@ impl CertFault {
         self.rule == NO_CARD_FOR_KEY
     }
 
-    fn new(rule: &'static str, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+    pub(super) fn new(
+        rule: &'static str,
+        what: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
         Self { rule, what: what.into(), remedy: remedy.into() }
     }
 }

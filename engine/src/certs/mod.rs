@@ -4,13 +4,18 @@
 //! always answers with a certificate, the default one at worst, because a client that could not be
 //! matched must see a name it can complain about.
 
+mod authorities;
 mod choose;
 mod client;
+mod client_auth;
 mod dn;
 mod load;
 mod names;
 
+pub use authorities::{AUTHORITY_LOADING, Authorities, load_authorities};
 pub use choose::{ClientNeeds, Resolver, choose};
 pub use client::ClientCertificate;
+pub use client_auth::ClientAuth;
+pub(crate) use client_auth::RefusedClient;
 pub use load::{CertFault, Certificate, LOADING, LoadRule, load};
 pub use names::{NameMatch, NamePattern};

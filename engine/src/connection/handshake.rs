@@ -6,8 +6,9 @@ use std::sync::Arc;
 use rustls::server::UnbufferedServerConnection;
 
 use super::{Connection, PeerClosed, Phase, Progress, known, rule_outcome};
+use crate::certs::RefusedClient;
 use crate::failure;
-use crate::handshake::context::SigningFailure;
+use crate::handshake::context::{Notes, SigningFailure};
 use crate::handshake::execution::Step;
 use crate::handshake::flight::{Flight, FlightEnd, encode_after_failure};
 use crate::hello::{self, ClientHello, Preface};
@@ -167,15 +168,22 @@ impl Connection {
 
     /// Takes over the connection at the end of a flight.
     fn land(&mut self, mut flight: Flight) -> Progress {
-        let signing_failure = self.note_key_operation();
+        let notes = self.take_notes();
         if let FlightEnd::Failed(error) = &flight.end {
             let error = error.clone();
-            if let Some(failure) = signing_failure {
+            if let Some(failure) = notes.failure {
                 self.fail_signing(failure);
                 return Progress::Failed;
             }
             encode_after_failure(&mut flight.tls, &mut flight.input, &mut flight.output);
-            let mut refusal = failure::refusal(&error, self.hello.as_deref());
+            failure::correct_plaintext_alert(&mut flight.output);
+            let mut refusal = match notes.refused_client {
+                Some(RefusedClient { refusal, leaf }) => {
+                    self.negotiated.client_certificate = leaf;
+                    refusal
+                }
+                None => failure::refusal(&error, self.hello.as_deref()),
+            };
             if flight.output.is_empty() {
                 refusal.alert_sent = None;
             } else if let Some(alert) = failure::plaintext_alert(&flight.output) {
@@ -204,20 +212,21 @@ impl Connection {
         Progress::Established
     }
 
-    /// Moves what the signer left in the context to the connection.
-    fn note_key_operation(&mut self) -> Option<SigningFailure> {
-        let notes = std::mem::take(&mut *self.context.as_deref()?.notes());
+    /// Moves what the flight left in the context to the connection; the rest is returned.
+    fn take_notes(&mut self) -> Notes {
+        let Some(context) = self.context.as_deref() else { return Notes::default() };
+        let mut notes = std::mem::take(&mut *context.notes());
         let negotiated = &mut self.negotiated;
         if let Some(scheme) = notes.scheme {
             negotiated.signature_scheme = Some(known(iana::scheme_name(u16::from(scheme))));
         }
-        if notes.certificate.is_some() {
-            negotiated.certificate = notes.certificate;
+        if let Some(certificate) = notes.certificate.take() {
+            negotiated.certificate = Some(certificate);
         }
-        if notes.key_operation.is_some() {
-            negotiated.key_operation = notes.key_operation;
+        if let Some(operation) = notes.key_operation.take() {
+            negotiated.key_operation = Some(operation);
         }
-        notes.failure
+        notes
     }
 
     /// No signature: rustls has queued a ServerHello that must not be sent and would send no alert
@@ -239,7 +248,7 @@ impl Connection {
                 member.count_resumed();
                 pending.cancel(member);
                 // What the signer noted about its own end is not the reason of ours.
-                let _ = self.note_key_operation();
+                self.take_notes();
             }
             other => self.phase = other,
         }

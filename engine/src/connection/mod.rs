@@ -258,7 +258,8 @@ impl Connection {
     }
 
     /// The certificate the client has presented, once the handshake is complete; on a resumed
-    /// connection that of the session.
+    /// connection that of the session. After a refusal it is the one that was refused, and not
+    /// `verified`.
     #[must_use]
     pub fn client_certificate(&self) -> Option<&ClientCertificate> {
         self.negotiated.client_certificate.as_ref()
@@ -302,6 +303,7 @@ impl Connection {
         if self.negotiated.signature_scheme.is_some() {
             record.certificate.clone_from(&self.negotiated.certificate);
         }
+        record.client_certificate.clone_from(&self.negotiated.client_certificate);
         record.key_operation.clone_from(&self.negotiated.key_operation);
         record.handshake = self.handshake_time;
         if self.hello.is_some() {

@@ -10,11 +10,13 @@
 //! thread.
 
 use std::cell::RefCell;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use rustls::SignatureScheme;
 
 use super::blocking::Bell;
+use crate::certs::RefusedClient;
 use crate::crypto::Offload;
 use crate::hello::ClientHello;
 use crate::icsf::ServiceFailure;
@@ -35,6 +37,8 @@ pub(crate) struct Notes {
     pub(crate) key_operation: Option<KeyOperation>,
     /// Why it could not be made.
     pub(crate) failure: Option<SigningFailure>,
+    /// Why the client's certificate was refused.
+    pub(crate) refused_client: Option<RefusedClient>,
 }
 
 /// How a signer waits for its card.
@@ -58,7 +62,13 @@ pub(crate) struct Context {
     /// How to wait for them.
     pub(crate) waiting: Waiting,
     notes: Mutex<Notes>,
+    /// When sessions of this handshake end because a certificate of the client does, in seconds
+    /// since 1970; unlike the notes it outlasts the flight.
+    session_end: AtomicU64,
 }
+
+/// Stands for a session that no certificate ends.
+pub(crate) const NO_END: u64 = u64::MAX;
 
 impl Context {
     pub(crate) fn new(
@@ -67,7 +77,24 @@ impl Context {
         token: u64,
         waiting: Waiting,
     ) -> Arc<Self> {
-        Arc::new(Self { hello, offload, token, waiting, notes: Mutex::default() })
+        Arc::new(Self {
+            hello,
+            offload,
+            token,
+            waiting,
+            notes: Mutex::default(),
+            session_end: AtomicU64::new(NO_END),
+        })
+    }
+
+    /// When sessions of this handshake end; [`NO_END`] if no certificate ends them.
+    pub(crate) fn session_end(&self) -> u64 {
+        self.session_end.load(Relaxed)
+    }
+
+    /// Lets sessions of this handshake end at `end`.
+    pub(crate) fn set_session_end(&self, end: u64) {
+        self.session_end.store(end, Relaxed);
     }
 
     /// What was left behind so far.

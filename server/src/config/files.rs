@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 pub use engine::certs::CertFault;
-use engine::certs::NameMatch;
+use engine::certs::{NameMatch, load_authorities};
 use zeroize::Zeroizing;
 
 use super::fault::{Severity, Source};
@@ -143,6 +143,7 @@ pub(super) fn check(
     let mut checked = Vec::new();
     for (service_index, (service, place)) in services.iter().zip(places).enumerate() {
         let before = checked.len();
+        check_client_ca(source, service, place, now);
         for (index, files) in service.certificates.iter().enumerate() {
             let Some((cert_span, key_span)) = place.certificates.get(index) else { continue };
             let cert_at = At { source, place, name: "cert", span: cert_span, path: &files.cert };
@@ -165,6 +166,20 @@ pub(super) fn check(
         }
     }
     checked
+}
+
+/// Reads the CAs of the clients, with every fault of the file.
+fn check_client_ca(source: &Source<'_>, service: &Service, place: &Places, now: SystemTime) {
+    let (Some(path), Some(span)) = (service.client_auth.ca(), &place.client_ca) else { return };
+    let at = At { source, place, name: "client_auth.ca", span, path };
+    let Some(bytes) = at.read(&["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"]) else {
+        return;
+    };
+    for CertFault { rule, what, remedy } in
+        load_authorities(&bytes, now).err().into_iter().flatten()
+    {
+        at.fault(Exit::Data, &format!("{what} [{rule}]"), &remedy);
+    }
 }
 
 /// One file named in the configuration.

@@ -10,6 +10,7 @@
 
 mod address;
 mod build;
+mod client_auth;
 mod fault;
 mod files;
 mod keys;

@@ -262,6 +262,8 @@ pub struct Service {
     pub tickets: u8,
     /// Entries of the TLS 1.2 session-ID cache; 0: none.
     pub session_cache: usize,
+    /// Whether clients must show a certificate.
+    pub client_auth: ClientAuth,
     /// Protocol versions offered.
     pub versions: Versions,
     /// Cipher suites by preference, IANA names out of [`SUITES`].
@@ -292,6 +294,29 @@ pub struct CertificateFiles {
     pub cert: PathBuf,
     /// Private key of the leaf, PEM.
     pub key: PathBuf,
+}
+
+/// Whether clients must show a certificate, and the PEM file of the CAs that may have issued it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum ClientAuth {
+    /// They are not asked for one.
+    #[default]
+    None,
+    /// They are asked, and go on without.
+    Optional(PathBuf),
+    /// They are asked, and do not go on without.
+    Required(PathBuf),
+}
+
+impl ClientAuth {
+    /// The file of the CAs.
+    #[must_use]
+    pub fn ca(&self) -> Option<&PathBuf> {
+        match self {
+            Self::None => None,
+            Self::Optional(ca) | Self::Required(ca) => Some(ca),
+        }
+    }
 }
 
 /// PROXY protocol towards the backend.

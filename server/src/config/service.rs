@@ -7,6 +7,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::address;
+use super::client_auth;
 use super::keys;
 use super::reader::{Node, Table};
 use super::schema::{
@@ -35,6 +36,8 @@ pub(super) struct Places {
     pub(super) sni: Vec<Range<usize>>,
     /// One pair (certificate, key) per element of [`Service::certificates`].
     pub(super) certificates: Vec<(Range<usize>, Range<usize>)>,
+    /// Of the file of CAs in [`Service::client_auth`].
+    pub(super) client_ca: Option<Range<usize>>,
 }
 
 /// Reads the service at `index`. `drain` is the default of the server, `directory` that of the
@@ -55,6 +58,7 @@ pub(super) fn read(
     let (backends, backend_places) = backends(&table, allow_remote_plaintext);
     let Names { sni, places: sni_places, required } = names(&table);
     not_yet(&table);
+    let (client_auth, client_ca_place) = client_auth::read(&table, directory);
     let versions = versions(&table);
     let service = Service {
         name,
@@ -67,6 +71,7 @@ pub(super) fn read(
         proxy_protocol: proxy_protocol(&table),
         tickets: integer(&table, "tickets", 0..=8).and_then(|n| u8::try_from(n).ok()).unwrap_or(2),
         session_cache: integer(&table, "session_cache", 0..=1_000_000).unwrap_or(4096),
+        client_auth,
         versions,
         suites: suites(&table, versions),
         groups: groups(&table),
@@ -81,6 +86,7 @@ pub(super) fn read(
         backends: backend_places,
         sni: sni_places,
         certificates: certificate_places,
+        client_ca: client_ca_place,
     };
     Some((service, places))
 }
@@ -288,14 +294,6 @@ fn not_yet(table: &Table<'_>) {
         && node.boolean() == Some(true)
     {
         node.not_in_this_version("TLS towards the backend", "write false and a local backend");
-    }
-    let Some(node) = table.get("client_auth") else { return };
-    let mode = match node.value() {
-        DeValue::Table(_) => node.table("service.client_auth").and_then(|table| table.get("mode")),
-        _ => Some(node),
-    };
-    if let Some(mode) = mode {
-        let _ = mode.word(&[("none", ())], &["optional", "required"]);
     }
 }
 

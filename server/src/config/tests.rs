@@ -125,8 +125,6 @@ fn what_this_version_lacks_is_said_and_never_ignored() {
     for (line, key) in [
         ("proxy_protocol = \"v1\"", "service.tn3270.proxy_protocol"),
         ("tls_backend = true", "service.tn3270.tls_backend"),
-        ("client_auth = { mode = \"required\" }", "service.tn3270.client_auth.mode"),
-        ("client_auth = \"optional\"", "service.tn3270.client_auth"),
         ("label = \"TN3270\"", "service.tn3270.label"),
         ("limits = { per_peer = 3 }", "service.tn3270.limits.per_peer"),
         ("[keydb]", "keydb"),

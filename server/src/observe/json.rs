@@ -8,6 +8,7 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use engine::certs::ClientCertificate;
 use engine::record::{KeyOperation, KeyPath, Offer, Outcome, Record, Refusal};
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
@@ -49,6 +50,8 @@ struct Connection<'a> {
     resumed: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<&'a str>,
+    #[serde(flatten)]
+    client: Option<Client<'a>>,
     bytes_in: u64,
     bytes_out: u64,
     duration_ms: f64,
@@ -66,6 +69,20 @@ struct Connection<'a> {
     refusal: Option<Failure<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     offered: Option<Offered<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct Client<'a> {
+    #[serde(rename = "client.subject")]
+    subject: Cow<'a, str>,
+    #[serde(rename = "client.issuer")]
+    issuer: Cow<'a, str>,
+    #[serde(rename = "client.serial")]
+    serial: &'a str,
+    #[serde(rename = "client.fingerprint_sha256")]
+    fingerprint: &'a str,
+    #[serde(rename = "client.verified")]
+    verified: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -133,6 +150,7 @@ pub fn record(record: &Record) -> serde_json::Result<String> {
         // Says nothing before a version was agreed.
         resumed: record.version.map(|_| record.resumed),
         certificate: record.certificate.as_deref(),
+        client: record.client_certificate.as_ref().map(client),
         bytes_in: record.bytes_in,
         bytes_out: record.bytes_out,
         duration_ms: millis(record.duration),
@@ -144,6 +162,16 @@ pub fn record(record: &Record) -> serde_json::Result<String> {
         refusal: refusal.map(failure),
         offered: record.offer.as_ref().map(offered),
     })
+}
+
+fn client(certificate: &ClientCertificate) -> Client<'_> {
+    Client {
+        subject: printable(&certificate.subject),
+        issuer: printable(&certificate.issuer),
+        serial: &certificate.serial,
+        fingerprint: &certificate.fingerprint_sha256,
+        verified: certificate.verified,
+    }
 }
 
 /// The event as one line without its end.

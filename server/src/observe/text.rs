@@ -70,6 +70,7 @@ pub fn record(record: &Record, color: Color) -> String {
     );
     line(&mut out, "tls", &tls(record));
     line(&mut out, "name", &name(record));
+    line(&mut out, "client", &client(record));
     line(&mut out, "key", &key(record));
     line(&mut out, "time", &times(record));
     let closed = record.close_by.map(|who| format!(", closed by {who}")).unwrap_or_default();
@@ -132,6 +133,17 @@ fn name(record: &Record) -> String {
         record.certificate.as_deref().map(|label| format!("certificate {label}")),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn client(record: &Record) -> String {
+    let Some(certificate) = &record.client_certificate else { return String::new() };
+    format!(
+        "{}, issued by {}, serial {}{}",
+        printable(&certificate.subject),
+        printable(&certificate.issuer),
+        certificate.serial,
+        if certificate.verified { "" } else { ", not accepted" },
+    )
 }
 
 fn key(record: &Record) -> String {

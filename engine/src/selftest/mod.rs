@@ -4,6 +4,9 @@
 //! Purpose: find out before the first client comes that the cards sign, that the client's view of
 //! the signature agrees, and that a handshake uses less than half of its stack. A stack that is too
 //! small would otherwise show itself as a crash at the guard region under the first unusual client.
+//! Where clients are asked for certificates, the verification of theirs is part of it ([`client`]).
+
+mod client;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,10 +14,10 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::time::{Duration, Instant};
 
 use cex::KeyKind;
-use rustls::NamedGroup;
 use rustls::client::ClientConnection;
+use rustls::{NamedGroup, SignatureScheme};
 
-use crate::certs::Certificate;
+use crate::certs::{Certificate, ClientAuth};
 use crate::connection::{Connection, Progress};
 use crate::crypto::Crypto;
 use crate::error::Error;
@@ -23,7 +26,10 @@ use crate::handshake::stack::STACK_BYTES;
 use crate::member::Member;
 use crate::probe::Probe;
 use crate::provider::sign::schemes;
+use crate::record::Refusal;
+use crate::rules;
 use crate::service::{Service, ServiceSet};
+use client::Chain;
 
 /// A card that has not answered a single request by then does not work.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -39,9 +45,9 @@ pub struct StackUse {
     pub bytes_max: usize,
 }
 
-/// Kinds of handshakes that were made already: key, TLS 1.3 or 1.2, group.
+/// Kinds of handshakes that were made already: key, TLS 1.3 or 1.2, group, chain of the client.
 #[derive(Debug, Default)]
-pub struct Tested(HashSet<(KeyKind, bool, Option<u16>)>);
+pub struct Tested(HashSet<(KeyKind, bool, Option<u16>, Option<&'static str>)>);
 
 /// Makes one handshake of each kind `service` is configured for, if another service has not made
 /// it before: hundreds of services of one kind do not make a start slower.
@@ -61,24 +67,30 @@ pub fn handshakes(
             // A full channel means that the wake-up is there already.
             let _ = wake.try_send(());
         });
-    // A thread has a stack of megabytes and a guard of its own.
     let on_fibers = matches!(execution, Execution::Fiber);
+    let bench = Bench { member: &member, woken: &woken, on_fibers };
     let mut stack_use = StackUse::default();
+    let asks = !matches!(service.client_auth(), ClientAuth::None);
     for certificate in service.certificates() {
         for (tls13, group) in kinds(service, certificate) {
-            if !tested.0.insert((certificate.kind, tls13, group.map(u16::from))) {
-                continue;
-            }
-            let probe = Probe::for_self_test(tls13, group, schemes(certificate.kind))
-                .map_err(|e| failed(service, &e.to_string()))?;
-            if on_fibers {
-                member.paint_a_stack().map_err(|e| failed(service, &e.to_string()))?;
-            }
-            let handshake = Handshake { member: &member, woken: &woken, service };
-            handshake.run(&probe).map_err(|what| failed(service, &what))?;
-            stack_use.handshakes += 1;
-            if on_fibers {
-                stack_use.bytes_max = stack_use.bytes_max.max(member.stack_bytes_used());
+            let mut made = |chain: Option<&'static Chain>| {
+                let name = chain.map(|chain| chain.name);
+                // The client's certificate comes in a flight of its own: the group is no matter.
+                let group = group.filter(|_| chain.is_none());
+                if !tested.0.insert((certificate.kind, tls13, group.map(u16::from), name)) {
+                    return Ok(());
+                }
+                let kind = Kind { tls13, group, schemes: schemes(certificate.kind), chain };
+                bench.make(service, &kind).map_err(|what| failed(service, &what))?;
+                stack_use.handshakes += 1;
+                if on_fibers {
+                    stack_use.bytes_max = stack_use.bytes_max.max(member.stack_bytes_used());
+                }
+                Ok(())
+            };
+            made(None)?;
+            for chain in client::CHAINS.iter().filter(|chain| asks && !chain.is_blocked()) {
+                made(Some(chain))?;
             }
         }
     }
@@ -108,6 +120,49 @@ fn kinds(service: &Service, certificate: &Certificate) -> Vec<(bool, Option<Name
     kinds
 }
 
+/// One kind of handshake.
+struct Kind {
+    tls13: bool,
+    group: Option<NamedGroup>,
+    schemes: &'static [SignatureScheme],
+    /// What the client shows, if anything.
+    chain: Option<&'static Chain>,
+}
+
+/// Where handshakes are made.
+struct Bench<'a> {
+    member: &'a Member,
+    woken: &'a Receiver<()>,
+    /// A thread has a stack of megabytes and a guard of its own.
+    on_fibers: bool,
+}
+
+impl Bench<'_> {
+    /// Makes one handshake with a fresh painted stack.
+    fn make(&self, service: &Arc<Service>, kind: &Kind) -> Result<(), String> {
+        let (demand, shown) = match kind.chain {
+            None => (ClientAuth::None, None),
+            Some(chain) => (chain.demand()?, Some(chain.client()?)),
+        };
+        let probe = Probe::for_self_test(kind.tls13, kind.group, kind.schemes, shown)
+            .map_err(|e| e.to_string())?;
+        let service = &service.with_client_auth(demand).map_err(|e| e.to_string())?;
+        if self.on_fibers {
+            self.member.paint_a_stack().map_err(|e| e.to_string())?;
+        }
+        let end = Handshake { member: self.member, woken: self.woken, service }.run(&probe)?;
+        match (end, kind.chain) {
+            (None, None) => Ok(()),
+            (Some(refusal), Some(_)) if refusal.rule == rules::CLIENT_CERT_UNPROVEN.name => Ok(()),
+            (Some(refusal), _) => Err(format!("{}: {}", refusal.rule, refusal.reason)),
+            (None, Some(chain)) => Err(format!(
+                "a client without the key of its {} certificate was let in",
+                chain.name
+            )),
+        }
+    }
+}
+
 /// A client and a server in memory.
 struct Handshake<'a> {
     member: &'a Member,
@@ -116,7 +171,8 @@ struct Handshake<'a> {
 }
 
 impl Handshake<'_> {
-    fn run(&self, probe: &Probe) -> Result<(), String> {
+    /// Why the client was refused, if it was.
+    fn run(&self, probe: &Probe) -> Result<Option<Refusal>, String> {
         let name = self.service.a_name();
         let mut client = probe.connection(&name).map_err(|e| e.to_string())?;
         let set = ServiceSet::new(vec![Arc::clone(self.service)]);
@@ -124,15 +180,12 @@ impl Handshake<'_> {
         for _ in 0..ROUNDS_MAX {
             self.to_server(&mut client, &mut server)?;
             let progress = self.advance(&mut server)?;
+            if progress == Progress::Failed {
+                return Ok(server.refusal().cloned());
+            }
             to_client(&mut server, &mut client)?;
-            match progress {
-                Progress::Established if !client.is_handshaking() => return Ok(()),
-                Progress::Failed => {
-                    return Err(server
-                        .refusal()
-                        .map_or("refused".to_owned(), |r| format!("{}: {}", r.rule, r.reason)));
-                }
-                _ => {}
+            if progress == Progress::Established && !client.is_handshaking() {
+                return Ok(None);
             }
         }
         Err(format!("the handshake was not complete after {ROUNDS_MAX} rounds"))

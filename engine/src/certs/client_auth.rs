@@ -1,0 +1,284 @@
+//! Whether clients must show a certificate, and what becomes of those they show.
+//!
+//! Purpose: rustls' verifier walks the chain and checks the signatures, through cpacf; what is
+//! added here is the reason. A verifier can tell rustls only what kind of error it met, and rustls
+//! derives the alert from it. The rule, the sentence and the names in the certificate are left in
+//! the [`Context`](crate::handshake::context::Context) of the handshake, where the connection finds
+//! them, and the kind of error is chosen so that the alert is that of the rule.
+//!
+//! Invariants: nothing here lets a client in that rustls' verifier refuses. Revocation is not
+//! checked. Nothing suspends.
+//!
+//! Source: RFC 5280 §6, RFC 8446 §4.4.2.4 and §6.2, RFC 5246 §7.2.2 and §7.4.8.
+
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use rustls::client::danger::HandshakeSignatureValid;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+
+use super::{Authorities, ClientCertificate};
+use crate::handshake::context::{self, NO_END};
+use crate::record::Refusal;
+use crate::rules::{self, Rule};
+
+/// What a service wants of its clients.
+#[derive(Debug, Clone, Default)]
+pub enum ClientAuth {
+    /// They are not asked for a certificate.
+    #[default]
+    None,
+    /// They are asked; one that has none goes on, one that shows a bad one does not.
+    Optional {
+        /// Who may have issued them.
+        roots: Authorities,
+    },
+    /// They are asked, and only those with a good one go on.
+    Required {
+        /// Who may have issued them.
+        roots: Authorities,
+    },
+}
+
+impl ClientAuth {
+    /// `none`, `optional`, `required`.
+    #[must_use]
+    pub fn mode(&self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Optional { .. } => "optional",
+            Self::Required { .. } => "required",
+        }
+    }
+
+    /// The CAs, if any are asked for.
+    #[must_use]
+    pub fn roots(&self) -> Option<&Authorities> {
+        match self {
+            Self::None => None,
+            Self::Optional { roots } | Self::Required { roots } => Some(roots),
+        }
+    }
+
+    /// What a ticket vouches for of this, in a stable form.
+    pub(crate) fn rules(&self) -> Vec<u8> {
+        let mut rules = format!("client_auth={};", self.mode()).into_bytes();
+        rules.extend(self.roots().into_iter().flat_map(|roots| &roots.digest));
+        rules
+    }
+
+    /// The verifier for rustls.
+    ///
+    /// # Errors
+    ///
+    /// Those of rustls, for a set of CAs that is empty; ours never is.
+    pub(crate) fn verifier(
+        &self,
+        provider: &Arc<CryptoProvider>,
+    ) -> Result<Arc<dyn ClientCertVerifier>, Error> {
+        let Some(authorities) = self.roots() else {
+            return Ok(WebPkiClientVerifier::no_client_auth());
+        };
+        let roots = Arc::clone(&authorities.roots);
+        let mut builder = WebPkiClientVerifier::builder_with_provider(roots, Arc::clone(provider));
+        if matches!(self, Self::Optional { .. }) {
+            builder = builder.allow_unauthenticated();
+        }
+        if !authorities.are_announced() {
+            builder = builder.clear_root_hint_subjects();
+        }
+        let inner = builder.build().map_err(|e| Error::General(e.to_string()))?;
+        Ok(Arc::new(Verifier { inner }))
+    }
+}
+
+/// rustls' verifier, with words.
+#[derive(Debug)]
+struct Verifier {
+    inner: Arc<dyn ClientCertVerifier>,
+}
+
+impl ClientCertVerifier for Verifier {
+    fn client_auth_mandatory(&self) -> bool {
+        self.inner.client_auth_mandatory()
+    }
+
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        self.inner.root_hint_subjects()
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, Error> {
+        match self.inner.verify_client_cert(end_entity, intermediates, now) {
+            Ok(verified) => {
+                note_expiry(end_entity, intermediates);
+                Ok(verified)
+            }
+            Err(error) => {
+                let leaf = ClientCertificate::read(end_entity, false);
+                let rule = rule_of(&error, leaf.as_ref());
+                note_refusal(rule, &reason(rule, &error, leaf.as_ref()), leaf);
+                Err(error_with_alert_of(rule))
+            }
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner
+            .verify_tls12_signature(message, certificate, signature)
+            .map_err(|error| unproven(&error, certificate))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        self.inner
+            .verify_tls13_signature(message, certificate, signature)
+            .map_err(|error| unproven(&error, certificate))
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.inner.supported_verify_schemes()
+    }
+}
+
+/// Lets the sessions of this handshake end with the first of the certificates that ends.
+fn note_expiry(end_entity: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) {
+    let Some(context) = context::current() else { return };
+    let ends = std::iter::once(end_entity).chain(intermediates).filter_map(|der| {
+        let end = ClientCertificate::read(der, false)?.not_after.duration_since(UNIX_EPOCH);
+        Some(end.map_or(0, |end| end.as_secs()))
+    });
+    context.set_session_end(ends.min().unwrap_or(NO_END));
+}
+
+fn note_refusal(rule: &'static Rule, reason: &str, leaf: Option<ClientCertificate>) {
+    if let Some(context) = context::current() {
+        let refused = RefusedClient { refusal: rule.refusal(reason.to_owned()), leaf };
+        context.notes().refused_client = Some(refused);
+    }
+}
+
+/// Why a client's certificate was refused.
+#[derive(Debug)]
+pub(crate) struct RefusedClient {
+    pub(crate) refusal: Refusal,
+    /// The certificate, if it could be read.
+    pub(crate) leaf: Option<ClientCertificate>,
+}
+
+/// The client's own signature is wrong: it has a certificate, but not its key.
+fn unproven(error: &Error, certificate: &CertificateDer<'_>) -> Error {
+    let leaf = ClientCertificate::read(certificate, false);
+    let rule = &rules::CLIENT_CERT_UNPROVEN;
+    note_refusal(rule, &reason(rule, error, leaf.as_ref()), leaf);
+    match error {
+        // A scheme we did not offer: rustls answers with illegal_parameter.
+        Error::PeerMisbehaved(_) => error.clone(),
+        _ => CertificateError::BadSignature.into(),
+    }
+}
+
+fn rule_of(error: &Error, leaf: Option<&ClientCertificate>) -> &'static Rule {
+    use CertificateError as E;
+    let self_signed = leaf.is_some_and(|leaf| leaf.subject == leaf.issuer);
+    let Error::InvalidCertificate(error) = error else { return &rules::CLIENT_CERT_UNACCEPTABLE };
+    match error {
+        E::UnknownIssuer if self_signed => &rules::CLIENT_CERT_SELF_SIGNED,
+        E::UnknownIssuer => &rules::CLIENT_CERT_UNTRUSTED,
+        E::Expired | E::ExpiredContext { .. } => &rules::CLIENT_CERT_EXPIRED,
+        E::NotValidYet | E::NotValidYetContext { .. } => &rules::CLIENT_CERT_NOT_YET_VALID,
+        E::BadSignature => &rules::CLIENT_CERT_BAD_SIGNATURE,
+        E::InvalidPurpose | E::InvalidPurposeContext { .. } => &rules::CLIENT_CERT_WRONG_USAGE,
+        E::BadEncoding => &rules::CLIENT_CERT_MALFORMED,
+        E::UnsupportedSignatureAlgorithmContext { .. }
+        | E::UnsupportedSignatureAlgorithmForPublicKeyContext { .. }
+        | E::UnhandledCriticalExtension => &rules::CLIENT_CERT_UNSUPPORTED,
+        E::Other(other) => match other.0.downcast_ref::<webpki::Error>() {
+            Some(webpki::Error::CaUsedAsEndEntity) if self_signed => {
+                &rules::CLIENT_CERT_SELF_SIGNED
+            }
+            Some(
+                webpki::Error::MalformedExtensions
+                | webpki::Error::MalformedDnsIdentifier
+                | webpki::Error::MalformedNameConstraint
+                | webpki::Error::InvalidSerialNumber
+                | webpki::Error::ExtensionValueInvalid,
+            ) => &rules::CLIENT_CERT_MALFORMED,
+            Some(
+                webpki::Error::UnsupportedCriticalExtension | webpki::Error::UnsupportedCertVersion,
+            ) => &rules::CLIENT_CERT_UNSUPPORTED,
+            _ => &rules::CLIENT_CERT_UNACCEPTABLE,
+        },
+        _ => &rules::CLIENT_CERT_UNACCEPTABLE,
+    }
+}
+
+/// The error from which rustls makes the alert of `rule`; its own choice differs from ours in one
+/// case: a chain that does not verify is a bad certificate, and decrypt_error is left to the
+/// client's own signature (RFC 8446 §6.2).
+fn error_with_alert_of(rule: &Rule) -> Error {
+    let kind = match rule.name {
+        "client-cert-untrusted" | "client-cert-self-signed" => CertificateError::UnknownIssuer,
+        "client-cert-expired" | "client-cert-not-yet-valid" => CertificateError::Expired,
+        "client-cert-bad-signature" | "client-cert-malformed" => CertificateError::BadEncoding,
+        "client-cert-wrong-usage" | "client-cert-unsupported" => CertificateError::InvalidPurpose,
+        _ => CertificateError::Other(rustls::OtherError(Arc::new(NotAcceptable))),
+    };
+    Error::InvalidCertificate(kind)
+}
+
+/// Stands for everything that has no error of its own in rustls.
+#[derive(Debug, thiserror::Error)]
+#[error("the certificate is not acceptable")]
+struct NotAcceptable;
+
+fn reason(rule: &'static Rule, error: &Error, leaf: Option<&ClientCertificate>) -> String {
+    let why = match error {
+        _ if *rule == rules::CLIENT_CERT_UNPROVEN => "its key did not make the signature".into(),
+        Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. }) => {
+            format!("a certificate of its chain expired {} s ago", past(*not_after))
+        }
+        Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. }) => {
+            format!("a certificate of its chain becomes valid in {} s", ahead(*not_before))
+        }
+        _ if *rule == rules::CLIENT_CERT_UNTRUSTED => "no configured CA issued it".into(),
+        _ if *rule == rules::CLIENT_CERT_SELF_SIGNED => "it is signed by itself".into(),
+        _ if *rule == rules::CLIENT_CERT_BAD_SIGNATURE => {
+            "a signature of its chain is wrong".into()
+        }
+        Error::InvalidCertificate(CertificateError::Other(other)) => other.0.to_string(),
+        other => other.to_string(),
+    };
+    match leaf {
+        Some(leaf) => format!(
+            "the client's certificate `{}`, issued by `{}`, is refused: {why}",
+            leaf.subject, leaf.issuer
+        ),
+        None => format!("the client's certificate is refused: {why}"),
+    }
+}
+
+fn past(end: UnixTime) -> u64 {
+    UnixTime::now().as_secs().saturating_sub(end.as_secs())
+}
+
+fn ahead(begin: UnixTime) -> u64 {
+    begin.as_secs().saturating_sub(UnixTime::now().as_secs())
+}
