@@ -18,8 +18,9 @@ use engine::handshake::execution::{Execution, FlightPool};
 use engine::service::{Service, ServiceSet, ServiceSpec};
 use engine::tickets::TicketRing;
 
+use crate::backend::{self, Target};
 use crate::config::read_bounded;
-use crate::config::schema::{self, Backend, Card, Config, Limits, ProxyProtocol, Route, Timeouts};
+use crate::config::schema::{self, Card, Config, Limits, ProxyProtocol, Route, Timeouts};
 
 /// A service with what the sockets need of it.
 #[derive(Debug)]
@@ -28,9 +29,8 @@ pub struct ServiceRuntime {
     pub name: String,
     /// Its TLS side.
     pub tls: Arc<Service>,
-    /// Where its connections go: each address of each backend, by the backend's name in the
-    /// configuration, in the order in which they are tried.
-    pub targets: Vec<(Arc<str>, SocketAddr)>,
+    /// Where its connections go, in the order in which they are tried.
+    pub targets: Vec<Target>,
     /// Header sent to the backend first.
     pub proxy_protocol: ProxyProtocol,
     /// Deadlines.
@@ -251,7 +251,7 @@ fn service_runtime(
     Ok(Arc::new(ServiceRuntime {
         name: service.name.clone(),
         tls: Service::new(spec, tickets)?,
-        targets: service.backends.iter().flat_map(targets).collect(),
+        targets: backend::targets(&service.backends, service.health),
         proxy_protocol: service.proxy_protocol,
         timeouts: service.timeouts,
         limits: service.limits,
@@ -259,11 +259,6 @@ fn service_runtime(
         handshakes: AtomicUsize::new(0),
         accepted: AtomicU64::new(0),
     }))
-}
-
-fn targets(backend: &Backend) -> impl Iterator<Item = (Arc<str>, SocketAddr)> {
-    let name: Arc<str> = backend.text.as_str().into();
-    backend.addresses.iter().map(move |address| (Arc::clone(&name), *address))
 }
 
 fn load_certificate(

@@ -84,6 +84,26 @@ pub struct ServiceStatus {
     pub open: u64,
     /// Connections accepted since the start.
     pub accepted: u64,
+    /// Its backends in the order in which they are tried.
+    #[serde(default)]
+    pub backends: Vec<BackendRow>,
+}
+
+/// State of one address of a backend.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BackendRow {
+    /// The backend, as configured.
+    pub backend: String,
+    /// Where it is: address and port, or `unix:` and the path.
+    pub address: String,
+    /// `up` or `down`: whether the last attempt to connect came to anything.
+    pub state: String,
+    /// Seconds for which that holds.
+    pub since_s: u64,
+    /// Failed attempts since the start.
+    pub failures: u64,
+    /// Milliseconds to the next attempt in the configured order; none when it is up.
+    pub next_try_ms: Option<u64>,
 }
 
 /// Something that can be looked at: the daemon, or a set started for one command.

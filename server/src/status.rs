@@ -7,8 +7,9 @@ use std::time::Instant;
 
 use engine::crypto::Crypto;
 
+use crate::backend::Target;
 use crate::runtime::Runtime;
-use crate::snapshot::{CardRow, FunctionRow, ServiceStatus, Source, Status};
+use crate::snapshot::{BackendRow, CardRow, FunctionRow, ServiceStatus, Source, Status};
 
 /// Cards and queues, each card before its queues.
 #[must_use]
@@ -58,6 +59,19 @@ pub fn functions(crypto: &Crypto) -> Vec<FunctionRow> {
         host_unit: engine::crypto::host_unit(row.function).name().to_owned(),
     };
     crypto.functions().into_iter().map(row).collect()
+}
+
+/// A backend with its health.
+fn backend(target: &Target) -> BackendRow {
+    let view = target.health.view(Instant::now());
+    BackendRow {
+        backend: target.name.to_string(),
+        address: target.address.to_string(),
+        state: if view.up { "up" } else { "down" }.to_owned(),
+        since_s: view.since.elapsed().unwrap_or_default().as_secs(),
+        failures: view.failures,
+        next_try_ms: view.next_try.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)),
+    }
 }
 
 /// A set started for one command.
@@ -138,6 +152,7 @@ impl Source for Running {
             name: service.name.clone(),
             open: service.open.load(Ordering::Relaxed) as u64,
             accepted: service.accepted.load(Ordering::Relaxed),
+            backends: service.targets.iter().map(backend).collect(),
         };
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -31,6 +31,7 @@ pub mod process;
 pub mod record;
 pub mod scene;
 pub mod tidy;
+pub mod unix;
 
 use std::time::{Duration, Instant};
 

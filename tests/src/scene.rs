@@ -1,6 +1,6 @@
 //! The usual arrangement: a PKI, one or more services, the daemon in front of them.
 
-use std::net::SocketAddr;
+use std::fmt::Display;
 
 use crate::config::{Service, file};
 use crate::daemon::{Daemon, Program};
@@ -20,7 +20,7 @@ pub struct Scene<const N: usize> {
 
 /// One service `plain` with a P-256 certificate for [`NAME`], and more lines for it.
 #[must_use]
-pub fn one(program: &Program, backend: SocketAddr, lines: &[&str]) -> Scene<1> {
+pub fn one(program: &Program, backend: impl Display, lines: &[&str]) -> Scene<1> {
     with_kinds(program, backend, &[Kind::P256], lines)
 }
 
@@ -28,7 +28,7 @@ pub fn one(program: &Program, backend: SocketAddr, lines: &[&str]) -> Scene<1> {
 #[must_use]
 pub fn with_kinds(
     program: &Program,
-    backend: SocketAddr,
+    backend: impl Display,
     kinds: &[Kind],
     lines: &[&str],
 ) -> Scene<1> {
@@ -37,7 +37,7 @@ pub fn with_kinds(
     let leaves: Vec<_> = kinds.iter().map(issue).collect();
     let leaves: Vec<_> = leaves.iter().collect();
     let daemon = program.start(|[at]| {
-        let service = Service::with_certs("plain", at, &[backend], &leaves);
+        let service = Service::with_certs("plain", at, &[&backend], &leaves);
         file(&[lines.iter().fold(service, |service, line| service.with(line))])
     });
     Scene { daemon, pki }

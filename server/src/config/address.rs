@@ -2,14 +2,17 @@
 //!
 //! A listen address is always numeric: which interface is served must not depend on a name server.
 //! A backend may be a name; it is resolved once, when the file is read. A plaintext backend must be
-//! on this host unless the service says `allow_remote_plaintext`.
+//! on this host unless the service says `allow_remote_plaintext`; a Unix socket always is.
 
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs, UdpSocket};
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
 
 use super::fault::Severity;
 use super::fault::Source;
 use super::reader::Node;
-use super::schema::Backend;
+use super::schema::{Backend, BackendAddress};
+use super::targets::SOCKET_PATH_MAX;
 use crate::exit::Exit;
 
 /// Reads one element of `listen`.
@@ -58,12 +61,12 @@ fn listen_remedy(text: &str) -> String {
 pub(super) fn backend(
     source: &Source<'_>,
     node: &Node<'_>,
+    directory: &Path,
     remote_allowed: bool,
 ) -> Option<Backend> {
     let text = node.text()?;
-    if text.starts_with("unix:") {
-        node.not_in_this_version("a Unix socket as backend", "write \"127.0.0.1:23\"");
-        return None;
+    if let Some(path) = text.strip_prefix("unix:") {
+        return unix(node, text, path, directory);
     }
     let addresses = resolve(source, node, text)?;
     let mut usable = true;
@@ -83,7 +86,35 @@ pub(super) fn backend(
             usable = false;
         }
     }
+    let addresses = addresses.into_iter().map(BackendAddress::Tcp).collect();
     usable.then(|| Backend { text: text.to_owned(), addresses })
+}
+
+/// The socket a service of this host listens on, at a path relative to the configuration file.
+fn unix(node: &Node<'_>, text: &str, path: &str, directory: &Path) -> Option<Backend> {
+    const FORM: &str = "write the path of the service's socket, e.g. \"unix:/run/app.sock\"";
+    if path.is_empty() || path.contains('\0') {
+        node.error("there is no path behind unix:", FORM);
+        return None;
+    }
+    if path.starts_with('@') {
+        let what = "abstract sockets are not served: any user of the host can take their name";
+        node.error(what, FORM);
+        return None;
+    }
+    let path = directory.join(path);
+    let length = path.as_os_str().as_bytes().len();
+    if length >= SOCKET_PATH_MAX {
+        node.error(
+            format!(
+                "{} has {length} bytes; the path of a socket has less than {SOCKET_PATH_MAX}",
+                path.display()
+            ),
+            "let the service listen at a shorter path, or write a shorter one that leads there",
+        );
+        return None;
+    }
+    Some(Backend { text: text.to_owned(), addresses: vec![BackendAddress::Unix(path)] })
 }
 
 fn resolve(source: &Source<'_>, node: &Node<'_>, text: &str) -> Option<Vec<SocketAddr>> {
@@ -97,7 +128,7 @@ fn resolve(source: &Source<'_>, node: &Node<'_>, text: &str) -> Option<Vec<Socke
     if name.is_none() {
         node.error(
             format!("\"{shown}\" is not an address with a port"),
-            "write \"127.0.0.1:23\", \"[::1]:23\" or \"localhost:23\"",
+            "write \"127.0.0.1:23\", \"[::1]:23\", \"localhost:23\" or \"unix:/run/app.sock\"",
         );
         return None;
     }

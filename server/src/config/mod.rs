@@ -9,6 +9,7 @@
 //! whatever follows them would be guesses. Does not bind sockets and does not connect.
 
 mod address;
+mod backend;
 mod build;
 mod client_auth;
 mod fault;

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::address::overlap;
 use super::fault::Source;
-use super::schema::{ServerName, Service};
+use super::schema::{BackendAddress, ServerName, Service};
 use super::service::Places;
 
 /// Compares all services with each other.
@@ -129,7 +129,9 @@ fn no_loop(source: &Source<'_>, services: &[Service], places: &[Places]) {
     let all = listeners(services, places);
     for (service, place) in services.iter().zip(places) {
         for (backend, span) in service.backends.iter().zip(&place.backends) {
-            let own = all.iter().find(|(address, ..)| backend.addresses.contains(address));
+            let own = all
+                .iter()
+                .find(|(address, ..)| backend.addresses.contains(&BackendAddress::Tcp(*address)));
             if let Some((address, owner, ..)) = own {
                 source.error(
                     span,

@@ -276,6 +276,8 @@ pub struct Service {
     pub limits: Limits,
     /// Whether a backend may be on another host although the way to it is not encrypted.
     pub allow_remote_plaintext: bool,
+    /// When a backend that failed is tried again.
+    pub health: HealthPolicy,
 }
 
 /// One backend.
@@ -284,7 +286,40 @@ pub struct Backend {
     /// As written in the file; for records.
     pub text: String,
     /// Where to connect; a name was resolved once, when the file was read.
-    pub addresses: Vec<SocketAddr>,
+    pub addresses: Vec<BackendAddress>,
+}
+
+/// `[[service]] health`: how long a backend that failed is left alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HealthPolicy {
+    /// After the first failure; doubled by each further one.
+    pub retry: Duration,
+    /// At most.
+    pub retry_max: Duration,
+}
+
+impl Default for HealthPolicy {
+    fn default() -> Self {
+        Self { retry: Duration::from_secs(1), retry_max: Duration::from_secs(60) }
+    }
+}
+
+/// Where a backend can be reached.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BackendAddress {
+    /// Address and port.
+    Tcp(SocketAddr),
+    /// A Unix stream socket of this host.
+    Unix(PathBuf),
+}
+
+impl std::fmt::Display for BackendAddress {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// Files of one certificate.

@@ -7,6 +7,7 @@ use std::time::Duration;
 use toml::de::DeValue;
 
 use super::address;
+use super::backend;
 use super::client_auth;
 use super::keys;
 use super::reader::{Node, Table};
@@ -55,7 +56,7 @@ pub(super) fn read(
     let (certificates, certificate_places) = certificates(&table, directory);
     let (listen, listen_places) = listen(&table);
     let allow_remote_plaintext = boolean(&table, "allow_remote_plaintext");
-    let (backends, backend_places) = backends(&table, allow_remote_plaintext);
+    let (backends, backend_places) = backends(&table, directory, allow_remote_plaintext);
     let Names { sni, places: sni_places, required } = names(&table);
     not_yet(&table);
     let (client_auth, client_ca_place) = client_auth::read(&table, directory);
@@ -78,6 +79,7 @@ pub(super) fn read(
         timeouts: timeouts(&table, drain),
         limits: limits(&table),
         allow_remote_plaintext,
+        health: backend::health(&table),
     };
     let places = Places {
         prefix,
@@ -141,6 +143,7 @@ fn listen(table: &Table<'_>) -> (Vec<std::net::SocketAddr>, Vec<Range<usize>>) {
 
 fn backends(
     table: &Table<'_>,
+    directory: &Path,
     remote_allowed: bool,
 ) -> (Vec<super::schema::Backend>, Vec<Range<usize>>) {
     let remedy = "write where the plain service is, e.g. backend = \"127.0.0.1:23\"";
@@ -149,7 +152,7 @@ fn backends(
     if elements.is_empty() {
         node.error("the list is empty", remedy);
     }
-    let read = |node: &Node<'_>| address::backend(table.source, node, remote_allowed);
+    let read = |node: &Node<'_>| address::backend(table.source, node, directory, remote_allowed);
     elements.iter().filter_map(|node| Some((read(node)?, node.span()))).unzip()
 }
 

@@ -1,4 +1,8 @@
-//! What the daemon writes to: can the log file and the status socket be had where they are wanted?
+//! What the daemon writes to: can the log file and the status socket be had where they are wanted,
+//! and is a service behind the Unix sockets of the backends?
+//!
+//! A backend may start later, or make its socket anew, so nothing about its path is more than a
+//! warning: one service that is late must not keep the others from being served.
 //!
 //! Nothing is created here, so that `check` leaves no trace. A socket that is in use is no fault: a
 //! running daemon may have its configuration checked.
@@ -13,11 +17,11 @@ use rustix::fs::{Access, access};
 
 use super::build::Draft;
 use super::fault::{Severity, Source};
-use super::schema::LogTarget;
+use super::schema::{BackendAddress, LogTarget};
 use crate::exit::Exit;
 
 /// Longest path of a Unix socket, its terminating zero included (`sun_path` of unix(7)).
-const SOCKET_PATH_MAX: usize = 108;
+pub(super) const SOCKET_PATH_MAX: usize = 108;
 
 pub(super) fn check(source: &Source<'_>, draft: &Draft, log_from_file: bool) {
     if let (LogTarget::File(path), Some(span)) = (&draft.config.server.log.target, &draft.log)
@@ -27,6 +31,44 @@ pub(super) fn check(source: &Source<'_>, draft: &Draft, log_from_file: bool) {
     }
     if let (Some(path), Some(span)) = (&draft.config.admin_socket, &draft.admin) {
         report(source, span, "admin.socket", path, socket(path));
+    }
+    for (service, place) in draft.config.services.iter().zip(&draft.places) {
+        for (backend, span) in service.backends.iter().zip(&place.backends) {
+            for address in &backend.addresses {
+                if let BackendAddress::Unix(path) = address
+                    && let Some((what, remedy)) = backend_socket(path)
+                {
+                    let what = format!("{}: {what}", path.display());
+                    let key = format!("{}.backend", place.prefix);
+                    source.warning(span, &key, what, remedy.to_owned());
+                }
+            }
+        }
+    }
+}
+
+/// Why nobody can be reached at this path now.
+fn backend_socket(path: &Path) -> Option<(String, &'static str)> {
+    match std::fs::metadata(path) {
+        Ok(data) if !data.file_type().is_socket() => {
+            let what = "this is not a socket; connections fail as long as it is there";
+            Some((what.into(), "correct the path, or remove what is there and start the service"))
+        }
+        Ok(_) => match access(path, Access::WRITE_OK) {
+            Ok(()) => None,
+            Err(error) => {
+                let what = format!("it may not be connected to: {}", io::Error::from(error));
+                Some((what, "give the user Adjunct runs as write permission on the socket"))
+            }
+        },
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let what = "there is no socket yet; connections fail until the service has made it";
+            Some((what.into(), "start the service, or correct the path"))
+        }
+        Err(error) => {
+            let what = format!("the socket cannot be looked at: {error}");
+            Some((what, "look at the directories of the path and their rights"))
+        }
     }
 }
 
@@ -91,7 +133,7 @@ fn writable(path: &Path, remedy: &'static str) -> Finding {
 mod tests {
     use std::path::Path;
 
-    use super::{log_file, socket};
+    use super::{backend_socket, log_file, socket};
     use crate::exit::Exit;
 
     #[test]
@@ -113,5 +155,22 @@ mod tests {
             assert!(class == Exit::Config && what.contains("/nonexistent does not exist"));
         }
         assert!(found(socket(&here(&"x".repeat(120)))).1.contains("108 bytes"));
+    }
+
+    #[test]
+    fn a_backend_must_be_a_socket_that_may_be_connected_to() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("a.sock");
+        let what = |path: &Path| backend_socket(path).map(|(what, _)| what).unwrap_or_default();
+        assert!(what(&path).contains("no socket yet"));
+        std::fs::write(&path, "x").unwrap();
+        assert!(what(&path).contains("not a socket"));
+        std::fs::remove_file(&path).unwrap();
+        let listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        assert_eq!(what(&path), "");
+        drop(listener);
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(&path, &link).unwrap();
+        assert_eq!(what(&link), "", "a link that leads to a socket is one");
     }
 }

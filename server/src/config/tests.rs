@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::schema::{
-    Card, CardEngine, CardType, EcdsaRoute, LogFormat, LogTarget, NoCard, ProxyProtocol,
-    ServerName, Verify,
+    BackendAddress, Card, CardEngine, CardType, EcdsaRoute, HealthPolicy, LogFormat, LogTarget,
+    NoCard, ProxyProtocol, ServerName, Verify,
 };
 use super::{
     BuildFault, CertFault, CertSummary, Config, Fault, Inspect, KEYS, LATER, Look, REQUIRED,
@@ -98,7 +98,7 @@ mode = ["fips-140-2"]
 [[service]]
 name = "a b"
 listen = "localhost:992"
-backend = ["unix:/run/x", "127.0.0.1"]
+backend = ["unix:", "127.0.0.1"]
 tickets = 9
 timeouts = { idle = "1w" }
 "#,
@@ -237,6 +237,62 @@ fn a_plaintext_backend_is_local_unless_allowed() {
     assert!(only(&nowhere).2.contains("not an address one can connect to"));
     let name = read(&MINIMAL.replace("127.0.0.1:23", "no-such-host.invalid:23"));
     assert_eq!((name.exit(), only(&name).0), (Exit::Unavailable, 5));
+}
+
+#[test]
+fn a_unix_socket_is_a_path_that_fits() {
+    let backend = |text: &str| read(&MINIMAL.replace("127.0.0.1:23", text));
+    let config = backend("unix:app.sock").config.unwrap();
+    let path = PathBuf::from("/etc/adjunct/app.sock");
+    assert_eq!(config.services[0].backends[0].addresses, [BackendAddress::Unix(path)]);
+    assert_eq!(config.services[0].backends[0].text, "unix:app.sock");
+    let long = format!("unix:/run/{}", "x".repeat(110));
+    for (text, words) in [
+        ("unix:", "there is no path"),
+        ("unix:@app", "abstract sockets are not served"),
+        (long.as_str(), "less than 108"),
+    ] {
+        let report = backend(text);
+        let (line, key, what, _) = only(&report);
+        assert_eq!((line, key), (5, "service.tn3270.backend"));
+        assert!(what.contains(words), "{what}");
+    }
+    let list = "[\"127.0.0.1:23\", \"unix:/run/app.sock\"]";
+    let config = read(&MINIMAL.replace("\"127.0.0.1:23\"", list)).config.unwrap();
+    assert_eq!(config.services[0].backends.len(), 2);
+}
+
+#[test]
+fn a_unix_socket_that_is_not_there_yet_is_a_warning() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("adjunct.toml");
+    std::fs::write(&file, MINIMAL.replace("127.0.0.1:23", "unix:app.sock")).unwrap();
+    let report = load(&file, &look(None));
+    let fault = report.faults.iter().find(|f| f.key == "service.tn3270.backend").unwrap();
+    assert_eq!(fault.severity, Severity::Warning);
+    assert!(fault.what.contains("app.sock: there is no socket yet"), "{}", fault.what);
+}
+
+#[test]
+fn the_back_off_of_a_backend_is_read() {
+    let health = |lines: &str| with(lines).config.unwrap().services[0].health;
+    assert_eq!(health(""), HealthPolicy::default());
+    let (retry, retry_max) = (Duration::from_secs(2), Duration::from_secs(20));
+    let given = health("health = { retry = \"2s\", retry_max = \"20s\" }");
+    assert_eq!(given, HealthPolicy { retry, retry_max });
+    let long = health("health = { retry = \"5m\" }");
+    assert_eq!(long.retry_max, Duration::from_secs(300), "the default is no shorter than retry");
+    for (line, words) in [
+        ("health = { retry = \"10s\", retry_max = \"5s\" }", "is shorter than retry"),
+        ("health = { retry = \"1ms\" }", "1ms"),
+        ("health = { every = \"1s\" }", "unknown key"),
+        ("health = true", "table"),
+    ] {
+        let report = with(line);
+        let (at, _, what, remedy) = only(&report);
+        assert_eq!(at, 8);
+        assert!(what.contains(words) || remedy.contains(words), "{line}: {what}: {remedy}");
+    }
 }
 
 #[test]

@@ -3,29 +3,40 @@
 //! The backends of a service are tried in the order of the configuration, each address of each,
 //! every attempt with a deadline of its own. The first that accepts serves the connection. Nothing
 //! has been sent to a backend that did not accept, so trying the next one cannot repeat anything.
+//!
+//! Those that failed lately ([`crate::backend`]) are passed over, and tried at last if nothing else
+//! works.
 
-use std::collections::HashSet;
+use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use engine::rules;
-use mio::net::TcpStream;
 use mio::{Interest, Token};
+use rustix::io::Errno;
 
 use super::endpoint::Endpoint;
 use super::session::{Session, Stage, Step, Turn};
-use crate::config::schema::ProxyProtocol;
+use crate::backend::Target;
+use crate::config::schema::{BackendAddress, ProxyProtocol};
 use crate::proxy_protocol::v2;
+
+/// Pause before a Unix socket whose queue was full is tried again: no event tells when it has room.
+const QUEUE_PAUSE: Duration = Duration::from_millis(10);
 
 /// Attempts of one session.
 #[derive(Debug)]
 pub struct Dial {
-    /// Position in the targets of the service of what is tried next.
+    /// Position in the targets of the service of what is looked at next.
     next: usize,
-    current: Option<Arc<str>>,
+    /// Positions of those that failed lately.
+    passed_over: VecDeque<usize>,
+    /// Position of the one that is being tried.
+    current: Option<usize>,
+    /// End of the current attempt.
     deadline: Instant,
+    /// When a listener whose queue is full is asked again.
+    again: Option<Instant>,
     /// What was tried, for the record.
     failures: Vec<String>,
     timed_out: bool,
@@ -34,16 +45,35 @@ pub struct Dial {
 }
 
 impl Dial {
-    pub(super) fn deadline(&self) -> Instant {
-        self.deadline
+    fn new(deadline: Instant) -> Self {
+        Self {
+            next: 0,
+            passed_over: VecDeque::new(),
+            current: None,
+            deadline,
+            again: None,
+            failures: Vec::new(),
+            timed_out: false,
+            answered: false,
+        }
     }
-}
 
-/// Which backends were last seen refusing connections; a change is worth an event in the log.
-#[derive(Debug, Default)]
-pub struct BackendHealth {
-    down: HashSet<(String, String)>,
-    changes: Vec<BackendChange>,
+    pub(super) fn deadline(&self) -> Instant {
+        self.again.map_or(self.deadline, |again| again.min(self.deadline))
+    }
+
+    /// What to try next: those in good health in their order, then the others.
+    fn next_target(&mut self, targets: &[Target], now: Instant) -> Option<usize> {
+        while let Some(target) = targets.get(self.next) {
+            let position = self.next;
+            self.next += 1;
+            if target.health.may_try(now) {
+                return Some(position);
+            }
+            self.passed_over.push_back(position);
+        }
+        self.passed_over.pop_front()
+    }
 }
 
 /// A backend that went down or came back.
@@ -55,33 +85,6 @@ pub struct BackendChange {
     pub backend: String,
     /// Why it cannot be reached; none when it can again.
     pub error: Option<String>,
-}
-
-impl BackendHealth {
-    fn failed(&mut self, service: &str, backend: &str, error: &str) {
-        if self.down.insert((service.to_owned(), backend.to_owned())) {
-            self.changes.push(BackendChange {
-                service: service.to_owned(),
-                backend: backend.to_owned(),
-                error: Some(error.to_owned()),
-            });
-        }
-    }
-
-    fn works(&mut self, service: &str, backend: &str) {
-        if !self.down.is_empty() && self.down.remove(&(service.to_owned(), backend.to_owned())) {
-            self.changes.push(BackendChange {
-                service: service.to_owned(),
-                backend: backend.to_owned(),
-                error: None,
-            });
-        }
-    }
-
-    /// Changes since the last call.
-    pub fn take_changes(&mut self) -> Vec<BackendChange> {
-        std::mem::take(&mut self.changes)
-    }
 }
 
 /// Token of the backend's socket of a session.
@@ -99,14 +102,7 @@ pub fn client_token(key: usize) -> Token {
 impl Session {
     pub(super) fn begin_dialing(&mut self, turn: &Turn<'_>) {
         self.leave_handshake();
-        self.stage = Stage::Dialing(Dial {
-            next: 0,
-            current: None,
-            deadline: turn.now + self.timeouts().connect,
-            failures: Vec::new(),
-            timed_out: false,
-            answered: false,
-        });
+        self.stage = Stage::Dialing(Dial::new(turn.now + self.timeouts().connect));
     }
 
     pub(super) fn dial_step(&mut self, turn: &mut Turn<'_>) -> Step {
@@ -119,12 +115,12 @@ impl Session {
         let Some(backend) = &mut self.backend else { return self.dial_next(turn) };
         match backend.connect_result() {
             None => Step::Blocked,
-            Some(Ok(_)) => {
+            Some(Ok(())) => {
                 self.begin_relay(turn);
                 Step::Moved
             }
             Some(Err(error)) => {
-                self.dial_failed(turn, &error.to_string());
+                self.dial_failed(turn, &error);
                 Step::Moved
             }
         }
@@ -132,18 +128,18 @@ impl Session {
 
     fn dial_next(&mut self, turn: &mut Turn<'_>) -> Step {
         let connect = self.timeouts().connect;
+        let Some(service) = self.service.clone() else { return Step::Blocked };
         let Stage::Dialing(dial) = &mut self.stage else { return Step::Moved };
-        if std::mem::take(&mut dial.timed_out)
-            && let Some(current) = dial.current.take()
-        {
-            let error = format!("no answer within {connect:?}");
-            dial.failures.push(format!("{current}: {error}"));
-            if let Some(service) = &self.service {
-                turn.backends.failed(&service.name, &current, &error);
-            }
+        if std::mem::take(&mut dial.timed_out) {
+            self.attempt_failed(turn, &format!("no answer within {connect:?}"), true);
+            return Step::Moved;
         }
-        let target = self.service.as_ref().and_then(|service| service.targets.get(dial.next));
-        let Some((name, address)) = target else {
+        if dial.again.is_some_and(|again| turn.now < again) {
+            return Step::Blocked;
+        }
+        let asked_again = dial.again.take().and(dial.current);
+        let Some(position) = asked_again.or_else(|| dial.next_target(&service.targets, turn.now))
+        else {
             let reason = format!("no backend accepts connections ({})", dial.failures.join("; "));
             let rule = match dial.answered {
                 true => &rules::BACKEND_UNREACHABLE,
@@ -152,42 +148,74 @@ impl Session {
             self.end_tls(turn, rule, reason);
             return Step::Moved;
         };
-        let address = *address;
-        dial.current = Some(Arc::clone(name));
-        dial.next += 1;
-        dial.deadline = turn.now + connect;
-        let key = self.key();
-        match connect_to(address, key, turn) {
+        if asked_again.is_none() {
+            dial.current = Some(position);
+            dial.deadline = turn.now + connect;
+        }
+        let Some(target) = service.targets.get(position) else { return Step::Moved };
+        match connect_to(&target.address, self.key(), turn) {
             Ok(endpoint) => self.backend = Some(endpoint),
-            Err(error) => self.dial_failed(turn, &error.to_string()),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                if let Stage::Dialing(dial) = &mut self.stage {
+                    dial.again = Some(turn.now + QUEUE_PAUSE);
+                }
+                return Step::Blocked;
+            }
+            Err(error) => self.dial_failed(turn, &error),
         }
         Step::Moved
     }
 
-    fn dial_failed(&mut self, turn: &mut Turn<'_>, error: &str) {
+    fn dial_failed(&mut self, turn: &mut Turn<'_>, error: &io::Error) {
+        if let Stage::Dialing(dial) = &mut self.stage {
+            dial.answered = true;
+        }
+        self.attempt_failed(turn, &error.to_string(), !is_shortage(error));
+    }
+
+    /// Notes how an attempt ended; `by_backend` when that says something about the backend.
+    fn attempt_failed(&mut self, turn: &mut Turn<'_>, error: &str, by_backend: bool) {
         self.backend = None;
         let Stage::Dialing(dial) = &mut self.stage else { return };
-        let Some(current) = dial.current.take() else { return };
-        dial.answered = true;
-        dial.failures.push(format!("{current}: {error}"));
-        if let Some(service) = &self.service {
-            turn.backends.failed(&service.name, &current, error);
+        let Some(service) = &self.service else { return };
+        let Some(target) = dial.current.take().and_then(|at| service.targets.get(at)) else {
+            return;
+        };
+        dial.failures.push(format!("{}: {error}", target.name));
+        if by_backend && target.health.failed(turn.now) {
+            turn.backends.push(BackendChange {
+                service: service.name.clone(),
+                backend: target.name.to_string(),
+                error: Some(error.to_owned()),
+            });
         }
     }
 
-    /// The attempt has had its time; the next step goes on to the next candidate.
-    pub(super) fn dial_timed_out(&mut self) {
-        self.backend = None;
-        if let Stage::Dialing(dial) = &mut self.stage {
+    /// The deadline of the stage has come. If it is that of the attempt, the next step goes on to
+    /// the next candidate.
+    pub(super) fn dial_timed_out(&mut self, now: Instant) {
+        if let Stage::Dialing(dial) = &mut self.stage
+            && dial.deadline <= now
+        {
             dial.timed_out = true;
+            dial.again = None;
+            self.backend = None;
         }
     }
 
     fn begin_relay(&mut self, turn: &mut Turn<'_>) {
         let Stage::Dialing(dial) = std::mem::replace(&mut self.stage, Stage::Relay) else { return };
-        if let (Some(service), Some(current)) = (&self.service, dial.current) {
-            turn.backends.works(&service.name, &current);
-            self.record.backend = Some(current.to_string());
+        if let Some(service) = &self.service
+            && let Some(target) = dial.current.and_then(|at| service.targets.get(at))
+        {
+            if target.health.works() {
+                turn.backends.push(BackendChange {
+                    service: service.name.clone(),
+                    backend: target.name.to_string(),
+                    error: None,
+                });
+            }
+            self.record.backend = Some(target.name.to_string());
         }
         self.active = turn.now;
         if self.service.as_ref().is_some_and(|s| s.proxy_protocol == ProxyProtocol::V2) {
@@ -212,12 +240,19 @@ impl Session {
     }
 }
 
-fn connect_to(address: SocketAddr, key: usize, turn: &Turn<'_>) -> io::Result<Endpoint> {
-    let mut endpoint = Endpoint::connecting(TcpStream::connect(address)?);
-    turn.registry.register(
-        endpoint.stream_mut(),
-        backend_token(key),
-        Interest::READABLE | Interest::WRITABLE,
-    )?;
+fn connect_to(address: &BackendAddress, key: usize, turn: &Turn<'_>) -> io::Result<Endpoint> {
+    let mut endpoint = match address {
+        BackendAddress::Tcp(address) => Endpoint::connect(*address)?,
+        BackendAddress::Unix(path) => Endpoint::connect_unix(path)?,
+    };
+    let interest = Interest::READABLE | Interest::WRITABLE;
+    turn.registry.register(endpoint.source(), backend_token(key), interest)?;
     Ok(endpoint)
+}
+
+/// Whether this host lacked something (descriptors, memory, local ports), which is no word about
+/// the backend.
+fn is_shortage(error: &io::Error) -> bool {
+    let shortages = [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM, Errno::ADDRNOTAVAIL];
+    Errno::from_io_error(error).is_some_and(|errno| shortages.contains(&errno))
 }

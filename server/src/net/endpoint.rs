@@ -1,17 +1,26 @@
-//! A non-blocking TCP socket with what epoll has said about it.
+//! A non-blocking socket (TCP or Unix) with what epoll has said about it.
 //!
 //! Invariants: edge-triggered. A readiness bit is set by an event and cleared only by the system
 //! call that says "would block", so that no wake-up is lost; a read of nothing because there is no
 //! room is never mistaken for the end of the stream. The kernel tells of a reset once, to whatever
 //! call comes first, and from then on makes it look like the end of the stream; so the first error
 //! is kept, and a stream that was cut never ends in [`Moved::Eof`].
+//!
+//! A Unix socket has no reset. What comes near it: a peer that closes over bytes it has not read
+//! leaves `ECONNRESET` behind, and that is taken for a cut. A peer that had read everything and
+//! dies looks like one that has finished, as a process that ends does over TCP. `EPIPE` says only
+//! that the peer reads no more: it may still be talking, and how it ended shows when it is read.
+//! In the other direction nothing can be marked as cut: closing is all there is
+//! ([`Endpoint::reset_on_close`]).
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+use std::path::Path;
 use std::time::Duration;
 
 use mio::event::Event;
-use mio::net::TcpStream;
+use mio::event::Source;
+use mio::net::{TcpStream, UnixStream};
 use rustix::io::Errno;
 
 /// How a read or write ended.
@@ -27,10 +36,27 @@ pub enum Moved {
     Broken(io::Error),
 }
 
+/// What is below.
+#[derive(Debug)]
+enum Stream {
+    Tcp(TcpStream),
+    Unix(UnixStream),
+}
+
+/// The same call on either kind of socket.
+macro_rules! either {
+    ($stream:expr, $socket:ident => $call:expr) => {
+        match $stream {
+            Stream::Tcp($socket) => $call,
+            Stream::Unix($socket) => $call,
+        }
+    };
+}
+
 /// One side of a relay.
 #[derive(Debug)]
 pub struct Endpoint {
-    stream: TcpStream,
+    stream: Stream,
     readable: bool,
     writable: bool,
     /// epoll reported an error or a hang-up of both directions.
@@ -47,6 +73,10 @@ impl Endpoint {
     pub fn connected(stream: TcpStream) -> Self {
         // A record or a keystroke must not wait for the next one; failure costs latency alone.
         let _ = stream.set_nodelay(true);
+        Self::over(Stream::Tcp(stream))
+    }
+
+    fn over(stream: Stream) -> Self {
         Self {
             stream,
             readable: true,
@@ -58,21 +88,39 @@ impl Endpoint {
         }
     }
 
-    /// A socket whose connect is under way.
-    #[must_use]
-    pub fn connecting(stream: TcpStream) -> Self {
-        Self { readable: false, writable: false, ..Self::connected(stream) }
+    /// A socket whose connect to `address` is under way.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no socket, or knows at once that nobody answers.
+    pub fn connect(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        Ok(Self { readable: false, writable: false, ..Self::connected(stream) })
+    }
+
+    /// A socket connected to the one at `path`: for Unix sockets that is done at once.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::connect`]; `WouldBlock` when the queue of the listener is full, of whose end no
+    /// event tells.
+    pub fn connect_unix(path: &Path) -> io::Result<Self> {
+        let stream = UnixStream::connect(path)?;
+        Ok(Self::over(Stream::Unix(stream)))
     }
 
     /// The socket, for registering.
-    pub fn stream_mut(&mut self) -> &mut TcpStream {
-        &mut self.stream
+    pub fn source(&mut self) -> &mut dyn Source {
+        either!(&mut self.stream, socket => socket)
     }
 
-    /// The socket.
+    /// Our own address; a Unix socket has none that means anything.
     #[must_use]
-    pub fn stream(&self) -> &TcpStream {
-        &self.stream
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        match &self.stream {
+            Stream::Tcp(socket) => socket.local_addr().ok(),
+            Stream::Unix(_) => None,
+        }
     }
 
     /// Takes in what epoll reported.
@@ -81,7 +129,7 @@ impl Endpoint {
         self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
         self.gone |= event.is_error() || (event.is_read_closed() && event.is_write_closed());
         if event.is_error()
-            && let Ok(Some(error)) = self.stream.take_error()
+            && let Ok(Some(error)) = either!(&self.stream, socket => socket.take_error())
         {
             self.fail(&error);
         }
@@ -89,7 +137,8 @@ impl Endpoint {
 
     /// Keeps the first error; what was received before it can still be read.
     fn fail(&mut self, error: &io::Error) {
-        if self.failure.is_none() {
+        let is_unix = matches!(self.stream, Stream::Unix(_));
+        if self.failure.is_none() || (is_unix && self.failed_after_fin()) {
             self.failure = Errno::from_io_error(error);
         }
         self.writable = false;
@@ -102,7 +151,8 @@ impl Endpoint {
         self.failure.map(io::Error::from)
     }
 
-    /// Whether the peer had ended its direction before it reset, so that all it sent is here.
+    /// Whether the peer takes no more, although nothing says that what it sends was cut: over TCP
+    /// it had ended its direction before it reset, over a Unix socket it has stopped reading.
     #[must_use]
     pub fn failed_after_fin(&self) -> bool {
         self.failure == Some(Errno::PIPE)
@@ -132,7 +182,7 @@ impl Endpoint {
             return Moved::Blocked;
         }
         loop {
-            match self.stream.read(space) {
+            match either!(&mut self.stream, socket => socket.read(space)) {
                 Ok(0) => {
                     return match self.failure() {
                         Some(error) if !self.failed_after_fin() => Moved::Broken(error),
@@ -165,7 +215,7 @@ impl Endpoint {
             return Moved::Blocked;
         }
         loop {
-            match self.stream.write(bytes) {
+            match either!(&mut self.stream, socket => socket.write(bytes)) {
                 Ok(count) => return Moved::Bytes(count),
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => {
@@ -185,7 +235,7 @@ impl Endpoint {
         if !self.write_shut {
             self.write_shut = true;
             // The only failure is a peer that is gone already.
-            let _ = self.stream.shutdown(Shutdown::Write);
+            let _ = either!(&self.stream, socket => socket.shutdown(Shutdown::Write));
         }
     }
 
@@ -196,26 +246,30 @@ impl Endpoint {
     }
 
     /// Makes the coming close a reset, so that the peer cannot take a cut stream for a whole one.
+    /// Over a Unix socket the peer sees the end of the stream, and `EPIPE` when it writes.
     pub fn reset_on_close(&self) {
-        let _ = socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO));
+        if let Stream::Tcp(socket) = &self.stream {
+            let _ = socket2::SockRef::from(socket).set_linger(Some(Duration::ZERO));
+        }
     }
 
     /// Outcome of a connect: none while it is under way.
-    pub fn connect_result(&mut self) -> Option<io::Result<SocketAddr>> {
+    pub fn connect_result(&mut self) -> Option<io::Result<()>> {
         if let Some(error) = self.failure() {
             return Some(Err(error));
         }
         if !self.writable {
             return None;
         }
-        match self.stream.take_error() {
+        let Stream::Tcp(socket) = &self.stream else { return Some(Ok(())) };
+        match socket.take_error() {
             Ok(Some(error)) | Err(error) => return Some(Err(error)),
             Ok(None) => {}
         }
-        match self.stream.peer_addr() {
-            Ok(address) => {
+        match socket.peer_addr() {
+            Ok(_) => {
                 self.readable = true;
-                Some(Ok(address))
+                Some(Ok(()))
             }
             Err(e) if e.kind() == ErrorKind::NotConnected => {
                 self.writable = false;

@@ -242,11 +242,12 @@ impl Session {
             }
             // Nothing more to read, and nothing can be written: that is the end.
             Moved::Blocked => match backend.failure() {
-                Some(error) => {
+                Some(error) if !backend.failed_after_fin() => {
                     self.backend_broke(turn, &error);
                     Step::Moved
                 }
-                None => Step::Blocked,
+                // Behind a FIN a read finds the end; a Unix peer may read no more and still talk.
+                _ => Step::Blocked,
             },
             Moved::Eof => {
                 self.backend_done = true;

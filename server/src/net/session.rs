@@ -46,8 +46,8 @@ pub struct Turn<'a> {
     pub scratch: &'a mut [u8],
     /// Start of the turn.
     pub now: Instant,
-    /// Backends that refused a connection, in this turn and before.
-    pub backends: &'a mut super::dial::BackendHealth,
+    /// Backends that went down or came back, for the log.
+    pub backends: &'a mut Vec<super::dial::BackendChange>,
 }
 
 /// What the event loop does next with a session.
@@ -131,7 +131,7 @@ impl Session {
     ) -> Self {
         let mut record = Record::new(address.next_connection(), member.name(), SystemTime::now());
         record.peer = Some(peer);
-        record.local = client.stream().local_addr().ok();
+        record.local = client.local_addr();
         Self {
             key,
             token,
@@ -272,7 +272,7 @@ impl Session {
                 };
                 self.end_tls(turn, rule, format!("{what} within {limit:?}"));
             }
-            Stage::Dialing(_) => self.dial_timed_out(),
+            Stage::Dialing(_) => self.dial_timed_out(turn.now),
             Stage::Relay => {
                 let limit = self.timeouts().idle;
                 self.end_relay(turn, &rules::IDLE_DEADLINE, format!("no byte for {limit:?}"));

@@ -19,7 +19,7 @@ use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
 
-use super::dial::{BackendHealth, client_token};
+use super::dial::{BackendChange, client_token};
 use super::endpoint::Endpoint;
 use super::session::{Next, Session, Turn};
 use super::timers::Timers;
@@ -79,7 +79,7 @@ pub struct Worker {
     handshakes: VecDeque<usize>,
     timers: Timers,
     scratch: Vec<u8>,
-    backends: BackendHealth,
+    backends: Vec<BackendChange>,
     log: Log,
     commands: Receiver<Command>,
     draining: Option<Instant>,
@@ -144,7 +144,7 @@ impl Worker {
             handshakes: VecDeque::new(),
             timers: Timers::default(),
             scratch: vec![0; SCRATCH_BYTES],
-            backends: BackendHealth::default(),
+            backends: Vec::new(),
             log,
             commands,
             draining: None,
@@ -426,7 +426,7 @@ impl Worker {
     }
 
     fn report_backends(&mut self) {
-        for change in self.backends.take_changes() {
+        for change in self.backends.drain(..) {
             let event = match change.error {
                 Some(error) => Event::new(
                     Level::Warn,
