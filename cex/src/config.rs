@@ -109,6 +109,8 @@ pub struct Config {
     pub fifo_age_max: Duration,
     /// Longest time that a queue may give no reply before it is reset.
     pub request_timeout: Duration,
+    /// Whether cards may be broken on purpose ([`crate::Cex::inject`]). Off in production.
+    pub fault_injection: bool,
 }
 
 impl Default for Config {
@@ -123,6 +125,7 @@ impl Default for Config {
             fifo_depth: 4096,
             fifo_age_max: Duration::from_secs(5),
             request_timeout: Duration::from_secs(5),
+            fault_injection: false,
         }
     }
 }

@@ -2,20 +2,22 @@
 //!
 //! A fault is a state of a card or of a queue, set and taken back while requests are running; the
 //! driver learns of it only through response codes, replies and silence, as with a real card.
-//! The methods that set faults exist in test builds and with the feature `fault-injection` only;
-//! without them the switches below stay off for ever.
+//!
+//! Invariants: nothing is injected unless [`crate::Config::fault_injection`] says so, which a
+//! production daemon never does; while no fault is set, each side of the bus looks at one relaxed
+//! flag for each message and at nothing else.
+
+mod words;
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use crate::ap::response::ResponseCode;
-#[cfg(any(test, feature = "fault-injection"))]
 use crate::ap::{Apqn, Instructions, bus::Place};
-#[cfg(any(test, feature = "fault-injection"))]
 use crate::{Cex, Error};
+pub use words::{LATENCY_MAX, WORDS, WordError};
 
-/// What a fault is done to.
-#[cfg(any(test, feature = "fault-injection"))]
+/// What a fault is done to. It is written as `lszcrypt` does: `00` or `00.0006`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Target {
     /// A card with all its queues.
@@ -25,7 +27,6 @@ pub enum Target {
 }
 
 /// A fault that can be injected.
-#[cfg(any(test, feature = "fault-injection"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The card leaves the configuration (response code 03).
@@ -55,6 +56,8 @@ pub enum Fault {
 /// Faults of one hardware queue.
 #[derive(Debug, Default)]
 pub(crate) struct QueueFaults {
+    /// Any of the others is set.
+    active: AtomicBool,
     wrong_result: AtomicBool,
     lost: AtomicBool,
     forgotten: AtomicBool,
@@ -74,6 +77,11 @@ pub(crate) enum Swallowed {
 }
 
 impl QueueFaults {
+    /// The faults, if there are any: the one look that a healthy queue costs.
+    pub(crate) fn active(&self) -> Option<&Self> {
+        self.active.load(Relaxed).then_some(self)
+    }
+
     pub(crate) fn wrong_result(&self) -> bool {
         self.wrong_result.load(Relaxed)
     }
@@ -107,8 +115,28 @@ impl QueueFaults {
         Some(self.error_reply.load(Relaxed)).filter(|code| *code != 0)
     }
 
+    /// What is set, in the words of an administrator.
+    pub(crate) fn list(&self) -> Vec<Fault> {
+        let Some(faults) = self.active() else { return Vec::new() };
+        let swallowed = faults.swallowed().map(|fate| match fate {
+            Swallowed::Lost => Fault::LostReply,
+            Swallowed::Forgotten => Fault::Forgotten,
+        });
+        let slow = Some(faults.latency()).filter(|latency| !latency.is_zero());
+        [
+            faults.wrong_result().then_some(Fault::WrongResult),
+            swallowed,
+            slow.map(Fault::Slow),
+            faults.full().then_some(Fault::QueueFull),
+            faults.response().map(Fault::Response),
+            faults.error_reply().map(Fault::ErrorReply),
+        ]
+        .into_iter()
+        .flatten()
+        .collect()
+    }
+
     /// Sets a fault of the queue; faults of the card or of the driver are not ours.
-    #[cfg(any(test, feature = "fault-injection"))]
     pub(crate) fn set(&self, fault: Fault) {
         match fault {
             Fault::WrongResult => self.wrong_result.store(true, Relaxed),
@@ -121,12 +149,13 @@ impl QueueFaults {
             }
             Fault::Response(code) => self.response.store(code.number(), Relaxed),
             Fault::ErrorReply(code) => self.error_reply.store(code, Relaxed),
-            Fault::Deconfigured | Fault::Checkstopped | Fault::Offline | Fault::Reset => {}
+            Fault::Deconfigured | Fault::Checkstopped | Fault::Offline | Fault::Reset => return,
         }
+        self.active.store(true, Relaxed);
     }
 
-    #[cfg(any(test, feature = "fault-injection"))]
     pub(crate) fn clear(&self) {
+        self.active.store(false, Relaxed);
         self.wrong_result.store(false, Relaxed);
         self.lost.store(false, Relaxed);
         self.forgotten.store(false, Relaxed);
@@ -137,10 +166,19 @@ impl QueueFaults {
     }
 }
 
-#[cfg(any(test, feature = "fault-injection"))]
 impl Cex {
+    /// Whether faults may be injected here.
+    pub fn injects_faults(&self) -> bool {
+        self.zcrypt.config.fault_injection
+    }
+
+    fn may_inject(&self) -> Result<(), Error> {
+        if self.injects_faults() { Ok(()) } else { Err(Error::NoFaultInjection) }
+    }
+
     /// Breaks a card or a queue. It stays broken until [`Cex::repair`].
     pub fn inject(&self, target: Target, fault: Fault) -> Result<(), Error> {
+        self.may_inject()?;
         let (card, queues) = self.resolve(target)?;
         let hw = &self.zcrypt.bus.cards[card].hw;
         match (fault, target) {
@@ -164,6 +202,7 @@ impl Cex {
 
     /// Takes back every fault of a card or a queue and brings it online again.
     pub fn repair(&self, target: Target) -> Result<(), Error> {
+        self.may_inject()?;
         let (card, queues) = self.resolve(target)?;
         let hw = &self.zcrypt.bus.cards[card].hw;
         hw.set_configured(true);
@@ -176,6 +215,12 @@ impl Cex {
         self.zcrypt.scan();
         self.zcrypt.pump();
         Ok(())
+    }
+
+    /// Takes back every fault of every card.
+    pub fn repair_all(&self) -> Result<(), Error> {
+        let ids: Vec<u8> = self.zcrypt.bus.cards.iter().map(|card| card.hw.id).collect();
+        ids.into_iter().try_for_each(|id| self.repair(Target::Card(id)))
     }
 
     fn resolve(&self, target: Target) -> Result<(usize, std::ops::Range<usize>), Error> {

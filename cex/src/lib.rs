@@ -113,6 +113,9 @@ pub enum Error {
         /// The card.
         card: u8,
     },
+    /// A fault is to be injected where none may be.
+    #[error("these cards do not fail on purpose; start them with fault injection allowed")]
+    NoFaultInjection,
     // Keys.
     /// Neither PKCS#8, PKCS#1 nor SEC 1.
     #[error(
@@ -260,6 +263,14 @@ impl Cex {
         }
         self.zcrypt.set_online(place, online);
         Ok(())
+    }
+
+    /// Takes a card or a queue online or offline.
+    pub fn set_online(&self, target: fault::Target, online: bool) -> Result<(), Error> {
+        match target {
+            fault::Target::Card(card) => self.set_card_online(card, online),
+            fault::Target::Queue(apqn) => self.set_queue_online(apqn, online),
+        }
     }
 
     fn card_index(&self, id: u8) -> Result<usize, Error> {

@@ -15,6 +15,7 @@ use crate::ap::card::QUEUE_DEPTH;
 use crate::ap::queue::{DeviceState, State};
 use crate::ap::response::ResponseCode;
 use crate::config::CardType;
+use crate::fault::Fault;
 use crate::zcrypt::Zcrypt;
 pub use crate::zcrypt::lane::LaneRow;
 
@@ -194,6 +195,8 @@ pub struct QueueRow {
     pub batches: u64,
     /// Requests for each execution; 0 without any.
     pub batch_fill: f64,
+    /// Faults that were injected into the queue.
+    pub faults: Vec<Fault>,
 }
 
 /// One card.
@@ -338,6 +341,7 @@ impl Zcrypt {
             unmatched,
             batches,
             batch_fill,
+            faults: self.bus.cards[place.card].hw.queues[place.queue].faults.list(),
         }
     }
 }

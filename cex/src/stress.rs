@@ -48,6 +48,7 @@ fn config() -> Config {
         fifo_depth: 64,
         fifo_age_max: Duration::from_millis(500),
         request_timeout: Duration::from_millis(40),
+        fault_injection: true,
         ..Config::default()
     }
 }

@@ -144,7 +144,7 @@ fn a_key_that_no_card_can_use_is_refused_when_it_is_loaded() {
 
 #[test]
 fn shutdown_ends_every_request_and_every_thread() {
-    let cex = Cex::start(&Config::default()).unwrap();
+    let cex = Cex::start(&Config { fault_injection: true, ..Config::default() }).unwrap();
     let key = load(&cex, rsa_2048().pkcs8());
     let request = rsa_request(&key);
     for card in [0, 1] {

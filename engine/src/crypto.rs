@@ -17,7 +17,11 @@ use zeroize::Zeroizing;
 use crate::error::Error;
 use crate::icsf::{self, ServiceFailure};
 
-pub use cex::{CardConfig, CardType, EngineChoice, NoCard, Snapshot, Status, Verify};
+pub use cex::fault::{Fault, LATENCY_MAX, Target as CardTarget, WORDS as FAULT_WORDS, WordError};
+pub use cex::{
+    CardConfig, CardType, Cex as Cards, EngineChoice, Error as CardError, NoCard, Snapshot, Status,
+    Verify,
+};
 pub use cpacf::stats::Row as FunctionCounters;
 pub use cpacf::units::host_unit;
 pub use cpacf::{Function, Instruction};

@@ -1,7 +1,9 @@
-//! The status socket: read-only questions to a running daemon.
+//! The admin socket: questions to a running daemon, and orders about its cards.
 //!
-//! Protocol: over a Unix stream socket the client sends one line with a verb (`cards`, `crypto` or
-//! `status`), the daemon answers with one line of JSON and closes. Nothing can be changed here.
+//! Protocol: over a Unix stream socket the client sends one line, a question (`cards`, `crypto` or
+//! `status`) or an [`Order`], and the daemon answers with one line of JSON and closes. An order can
+//! take a card or queue online or offline; in a demo or a test it can also break one on purpose.
+//! Nothing else can be changed here: no key, no certificate, no service, no end of the daemon.
 //!
 //! Invariants: the socket has mode 0600, and only root and the user of the daemon are answered
 //! (checked by the credentials of the peer, so that no moment between bind and chmod matters). A
@@ -22,6 +24,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use serde::de::DeserializeOwned;
 
 use crate::exit::Exit;
+use crate::order::{Answer, Order};
 use crate::snapshot::Source;
 
 /// Longest question.
@@ -211,11 +214,19 @@ fn answer(stream: mio::net::UnixStream, source: &dyn Source) -> io::Result<()> {
         "cards" => serde_json::to_string(&source.cards()),
         "crypto" => serde_json::to_string(&source.functions()),
         "status" => serde_json::to_string(&source.status()),
-        _ => Ok(r#"{"error":"unknown verb; ask for cards, crypto or status"}"#.to_owned()),
+        other => serde_json::to_string(&obey(source, other)),
     };
     let mut reply = reply.map_err(io::Error::other)?;
     reply.push('\n');
     stream.write_all(reply.as_bytes())
+}
+
+fn obey(source: &dyn Source, words: &str) -> Answer {
+    let done = match Order::read(words) {
+        Some(order) => order.and_then(|order| source.obey(&order)),
+        None => Err("unknown verb; ask for cards, crypto or status".to_owned()),
+    };
+    done.map_or_else(Answer::Error, Answer::Done)
 }
 
 /// Reads up to the end of the line; the deadline holds for the whole question.

@@ -21,7 +21,7 @@ use signal_hook::iterator::Signals;
 
 use crate::admin::{self, Admin};
 use crate::config::Config;
-use crate::config::schema::LogTarget;
+use crate::config::schema::{InjectedFault, LogTarget};
 use crate::exit::Exit;
 use crate::net::listener;
 use crate::net::worker::{Command, Ended, Worker};
@@ -169,6 +169,12 @@ impl Daemon {
                 &mut tested,
             )?;
         }
+        for InjectedFault { target, fault } in &config.faults {
+            let injected = runtime.crypto.cex().inject(*target, *fault);
+            injected.map_err(engine::error::Error::Cards)?;
+            let text = format!("simulated: {target} has the fault {fault} from the start");
+            log.event(Event::new(Level::Warn, "fault-injected", text));
+        }
         let workers = config.server.members();
         let mut per_worker: Vec<Vec<_>> = (0..workers).map(|_| Vec::new()).collect();
         let mut addresses = Vec::new();
@@ -211,7 +217,8 @@ impl Daemon {
     /// A view of the counters for the status socket.
     #[must_use]
     pub fn status(&self) -> Running {
-        Running::new(Arc::clone(&self.runtime), self.members.len(), Arc::clone(&self.draining))
+        let draining = Arc::clone(&self.draining);
+        Running::new(Arc::clone(&self.runtime), self.members.len(), draining, self.log.clone())
     }
 
     /// What the members share.

@@ -13,6 +13,7 @@ pub mod exit;
 pub mod glue;
 pub mod net;
 pub mod observe;
+pub mod order;
 pub mod proxy_protocol;
 pub mod runtime;
 pub mod snapshot;

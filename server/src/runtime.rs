@@ -94,8 +94,12 @@ impl Base {
     ///
     /// When either cannot be had.
     pub fn start(config: &Config) -> Result<Self, Error> {
-        let crypto =
-            Crypto::start(&crypto_config(&config.cards, config.route, config.server.members()))?;
+        let mut crypto = crypto_config(&config.cards, config.route, config.server.members());
+        crypto.cex.fifo_depth = config.cex.waiting;
+        crypto.cex.fifo_age_max = config.cex.waiting_age;
+        crypto.cex.request_timeout = config.cex.reply;
+        crypto.cex.fault_injection = config.server.fault_injection;
+        let crypto = Crypto::start(&crypto)?;
         let tickets =
             TicketRing::new(config.tickets.rotate, config.tickets.lifetime, Instant::now())
                 .map_err(|error| Error::Cpacf { what: "making a ticket key", error })?;
@@ -336,7 +340,7 @@ pub fn crypto_config(cards: &[Card], route: Route, members: usize) -> CryptoConf
 }
 
 /// First domain of the cards that are there when none is configured.
-const FIRST_DOMAIN: usize = 6;
+pub(crate) const FIRST_DOMAIN: usize = 6;
 
 /// One accelerator and one coprocessor with a domain per pool member, so that RSA and ECDSA both
 /// work out of the box.

@@ -5,6 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::order::Order;
+
 /// One line of `cards`: a card, or a queue when `domain` is given.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CardRow {
@@ -31,6 +33,9 @@ pub struct CardRow {
     pub functions: String,
     /// Driver name; says that the card is simulated.
     pub driver: String,
+    /// Faults that were injected into the queue; empty in production.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub fault: String,
 }
 
 /// One line of `crypto`: a function.
@@ -114,4 +119,11 @@ pub trait Source: Send + Sync {
     fn functions(&self) -> Vec<FunctionRow>;
     /// State of the daemon.
     fn status(&self) -> Status;
+    /// Carries out an order of somebody who may give it.
+    ///
+    /// # Errors
+    /// A sentence that says why it is not carried out.
+    fn obey(&self, _order: &Order) -> Result<String, String> {
+        Err("orders are for a running daemon".to_owned())
+    }
 }

@@ -8,6 +8,8 @@ use std::time::Instant;
 use engine::crypto::Crypto;
 
 use crate::backend::Target;
+use crate::observe::{Event, Level, Log};
+use crate::order::Order;
 use crate::runtime::Runtime;
 use crate::snapshot::{BackendRow, CardRow, FunctionRow, ServiceStatus, Source, Status};
 
@@ -28,14 +30,17 @@ pub fn cards(crypto: &Crypto) -> Vec<CardRow> {
             qdepth: u8::try_from(card.depth).unwrap_or(u8::MAX),
             functions: card.kind.functions().to_owned(),
             driver: card.driver.to_owned(),
+            fault: String::new(),
         };
         rows.push(row.clone());
         for queue in card.queues {
+            let faults: Vec<String> = queue.faults.iter().map(ToString::to_string).collect();
             rows.push(CardRow {
                 domain: Some(queue.apqn.domain),
                 status: queue.status.name().to_owned(),
                 requests: queue.requests,
                 pending: queue.pending as u64,
+                fault: faults.join(", "),
                 ..row.clone()
             });
         }
@@ -128,13 +133,14 @@ pub struct Running {
     members: usize,
     draining: Arc<AtomicBool>,
     started: Instant,
+    log: Log,
 }
 
 impl Running {
-    /// Looks at `runtime`; `draining` is set by the supervisor.
+    /// Looks at `runtime`; `draining` is set by the supervisor, and orders are noted in `log`.
     #[must_use]
-    pub fn new(runtime: Arc<Runtime>, members: usize, draining: Arc<AtomicBool>) -> Self {
-        Self { runtime, members, draining, started: Instant::now() }
+    pub fn new(runtime: Arc<Runtime>, members: usize, draining: Arc<AtomicBool>, log: Log) -> Self {
+        Self { runtime, members, draining, started: Instant::now(), log }
     }
 }
 
@@ -162,5 +168,15 @@ impl Source for Running {
             draining: self.draining.load(Ordering::Relaxed),
             services: self.runtime.services().map(service).collect(),
         }
+    }
+
+    fn obey(&self, order: &Order) -> Result<String, String> {
+        let done = order.carry_out(self.runtime.crypto.cex());
+        let (level, text) = match &done {
+            Ok(done) => (Level::Warn, format!("by order over the admin socket: {done}")),
+            Err(reason) => (Level::Warn, format!("an order was refused: {reason}")),
+        };
+        self.log.event(Event::new(level, "cards-order", text).with("order", order.to_string()));
+        done
     }
 }

@@ -183,7 +183,6 @@ impl HwCard {
     }
 
     /// Puts the card into or out of the configuration.
-    #[cfg(any(test, feature = "fault-injection"))]
     pub(crate) fn set_configured(&self, on: bool) {
         self.configured.store(on, SeqCst);
     }
@@ -194,7 +193,6 @@ impl HwCard {
     }
 
     /// Stops the card after an error of its own, or clears that state.
-    #[cfg(any(test, feature = "fault-injection"))]
     pub(crate) fn set_checkstopped(&self, on: bool) {
         self.checkstopped.store(on, SeqCst);
     }
@@ -234,13 +232,14 @@ impl Line<'_> {
 impl Instructions for Line<'_> {
     fn nqap(&self, psmid: Psmid, message: &[u8]) -> StatusWord {
         let queue = self.queue;
-        if let Some(code) = self.refusal().or_else(|| queue.faults.response()) {
+        let faults = queue.faults.active();
+        if let Some(code) = self.refusal().or_else(|| faults.and_then(QueueFaults::response)) {
             return queue.status(code);
         }
         if message.len() > MAX_MESSAGE {
             return queue.status(ResponseCode::MessageTooBig);
         }
-        if queue.faults.full() || !queue.occupy() {
+        if faults.is_some_and(QueueFaults::full) || !queue.occupy() {
             return queue.status(ResponseCode::QueueFullOrNoReply).with_queue_full(true);
         }
         let request = HwRequest {

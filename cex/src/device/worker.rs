@@ -19,7 +19,7 @@ use crate::Error;
 use crate::ap::bus::Place;
 use crate::ap::card::{HwCard, HwQueue, HwRequest};
 use crate::ap::message::{Psmid, Reply, Served};
-use crate::fault::Swallowed;
+use crate::fault::{QueueFaults, Swallowed};
 use crate::msg;
 use crate::zcrypt::Zcrypt;
 
@@ -77,6 +77,8 @@ struct Share {
     began: Instant,
     busy: Duration,
     cpu: Duration,
+    /// How much later the reply comes (fault "slow").
+    late: Duration,
 }
 
 struct Worker<'a> {
@@ -172,7 +174,8 @@ impl<'a> Worker<'a> {
         }
         let Some(first) = station.staged.pop_front() else { return false };
         let began = Instant::now();
-        if let Some(fate) = hw.faults.swallowed() {
+        let faults = hw.faults.active();
+        if let Some(fate) = faults.and_then(QueueFaults::swallowed) {
             match fate {
                 Swallowed::Lost => hw.lose(first.generation),
                 Swallowed::Forgotten => hw.forget(),
@@ -180,14 +183,15 @@ impl<'a> Worker<'a> {
             return false;
         }
         let service = InService::of(&first);
-        let job = match hw.faults.error_reply() {
+        let late = faults.map_or(Duration::ZERO, QueueFaults::latency);
+        let job = match faults.and_then(QueueFaults::error_reply) {
             Some(code) => Err(msg::encode_error(msg::ReplyCode(code))),
             None => accept(self.hw.kind, &self.zcrypt.keys, &first.bytes),
         };
         let job = match job {
             Ok(job) => job,
             Err(reply) => {
-                let share = Share { began, busy: began.elapsed(), cpu: self.lap() };
+                let share = Share { began, busy: began.elapsed(), cpu: self.lap(), late };
                 return self.put(hw, queue, &service, reply, share);
             }
         };
@@ -196,11 +200,12 @@ impl<'a> Worker<'a> {
         self.engine.execute(&jobs, &mut results);
         self.zcrypt.cards[self.card].queues[queue].stats.count_batch(jobs.len());
         let count = u32::try_from(services.len()).unwrap_or(u32::MAX);
-        let share = Share { began, busy: began.elapsed() / count, cpu: self.lap() / count };
+        let share = Share { began, busy: began.elapsed() / count, cpu: self.lap() / count, late };
+        let wrong = faults.is_some_and(QueueFaults::wrong_result);
         let mut announce = false;
         for (service, mut result) in services.into_iter().zip(results) {
             if let Ok(bytes) = &mut result
-                && let Some(last) = bytes.last_mut().filter(|_| hw.faults.wrong_result())
+                && let Some(last) = bytes.last_mut().filter(|_| wrong)
             {
                 *last ^= 1;
             }
@@ -254,7 +259,7 @@ impl<'a> Worker<'a> {
         share: Share,
     ) -> bool {
         let now = Instant::now();
-        let due = service.arrived + hw.faults.latency();
+        let due = service.arrived + share.late;
         let served = Served { began: share.began, ended: now.max(due), cpu: share.cpu };
         let stats = &self.zcrypt.cards[self.card].queues[queue].stats;
         stats.record(served.ended.saturating_duration_since(served.began), share.busy);

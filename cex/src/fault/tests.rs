@@ -22,6 +22,7 @@ fn config(ids: &[u8]) -> Config {
     Config {
         cards: ids.iter().map(card).collect(),
         request_timeout: Duration::from_millis(50),
+        fault_injection: true,
         ..Config::default()
     }
 }
@@ -77,6 +78,29 @@ fn with_another_card_every_fault_goes_unnoticed() {
 
 /// Fault, failure of a request that meets it, tries, cause of the last retry.
 type Alone = (Fault, Failure, u8, Option<Cause>);
+
+#[test]
+fn nothing_is_injected_unless_the_configuration_says_so() {
+    let cex = Cex::start(&Config { fault_injection: false, ..config(&[0]) }).unwrap();
+    for fault in FAULTS {
+        assert!(matches!(cex.inject(Target::Card(0), fault), Err(Error::NoFaultInjection)));
+    }
+    assert!(matches!(cex.repair_all(), Err(Error::NoFaultInjection)));
+    assert_eq!(cex.snapshot().cards[0].status, Status::Online);
+}
+
+#[test]
+fn what_is_set_is_listed_until_the_repair() {
+    let cex = Cex::start(&config(&[0])).unwrap();
+    let faults = || cex.snapshot().cards[0].queues[0].faults.clone();
+    assert_eq!(faults(), []);
+    for fault in [Fault::WrongResult, Fault::Slow(Duration::from_millis(20))] {
+        cex.inject(Target::Card(0), fault).unwrap();
+    }
+    assert_eq!(faults(), [Fault::WrongResult, Fault::Slow(Duration::from_millis(20))]);
+    cex.repair_all().unwrap();
+    assert_eq!(faults(), []);
+}
 
 #[test]
 fn alone_every_fault_has_its_words() {

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use engine::crypto::CardTarget;
+
 use crate::config::schema::{ColorChoice, LogFormat};
 
 const EXAMPLES: &str = "\
@@ -153,10 +155,10 @@ pub struct Check {
 #[derive(Debug, Args)]
 pub struct Where {
     /// Configuration file: its admin socket is asked, else its cards are started
-    #[arg(long, short, value_name = "FILE", env = "ADJUNCT_CONFIG")]
+    #[arg(long, short, value_name = "FILE", env = "ADJUNCT_CONFIG", global = true)]
     pub config: Option<PathBuf>,
     /// Admin socket of a running daemon
-    #[arg(long, value_name = "PATH", env = "ADJUNCT_SOCKET")]
+    #[arg(long, value_name = "PATH", env = "ADJUNCT_SOCKET", global = true)]
     pub socket: Option<PathBuf>,
     /// Print JSON
     #[arg(long)]
@@ -165,13 +167,51 @@ pub struct Where {
 
 /// `adjunct cards`.
 #[derive(Debug, Args)]
+#[command(subcommand_help_heading = "Orders to a running daemon", subcommand_value_name = "ORDER")]
 pub struct Cards {
+    /// What a running daemon is told to do with a card or queue
+    #[command(subcommand)]
+    pub order: Option<CardsOrder>,
     /// More columns: pending, hardware type, depth, functions, driver
     #[arg(long, short = 'V')]
     pub verbose: bool,
     /// Where from.
     #[command(flatten)]
     pub place: Where,
+}
+
+/// `adjunct cards ORDER`.
+#[derive(Debug, Subcommand)]
+pub enum CardsOrder {
+    /// Let it take requests again, as chzcrypt -e
+    Online {
+        /// Card (00) or queue (00.0006), hexadecimal
+        #[arg(value_name = "CARD|APQN")]
+        target: CardTarget,
+    },
+    /// Let it take no more requests, as chzcrypt -d; those under way go to others
+    Offline {
+        /// Card (00) or queue (00.0006), hexadecimal
+        #[arg(value_name = "CARD|APQN")]
+        target: CardTarget,
+    },
+    /// Break it on purpose: demo and test builds only
+    Fault {
+        /// Card (00) or queue (00.0006), hexadecimal
+        #[arg(value_name = "CARD|APQN")]
+        target: CardTarget,
+        /// deconfigured, checkstopped, offline, wrong-result, lost-reply, forgotten, queue-full,
+        /// reset, slow, response or error-reply
+        fault: String,
+        /// For slow a latency (20ms), for response and error-reply a code (05)
+        detail: Option<String>,
+    },
+    /// Take back every fault: demo and test builds only
+    Repair {
+        /// Card (00), queue (00.0006) or all
+        #[arg(value_name = "CARD|APQN|all")]
+        target: String,
+    },
 }
 
 /// `adjunct crypto`.

@@ -2,18 +2,23 @@
 
 use std::path::Path;
 
+use engine::crypto::{Fault, WordError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::args::{Cards, Crypto, Where};
+use super::args::{Cards, CardsOrder, Crypto, Where};
 use super::{check, complain, print, print_json, tables};
 use crate::admin;
 use crate::config::{self, Config};
 use crate::exit::Exit;
 use crate::glue;
+use crate::order::{Answer, Order};
 use crate::snapshot::{CardRow, FunctionRow, Source};
 
 pub(super) fn cards(arguments: &Cards) -> Exit {
+    if let Some(order) = &arguments.order {
+        return give(order, &arguments.place);
+    }
     let wide = arguments.verbose;
     let exit = look(
         &arguments.place,
@@ -26,6 +31,59 @@ pub(super) fn cards(arguments: &Cards) -> Exit {
         complain("These cards are simulated: each is a thread of this host.");
     }
     exit
+}
+
+/// Gives an order to the running daemon and says what came of it.
+fn give(order: &CardsOrder, place: &Where) -> Exit {
+    let order = match order.order() {
+        Ok(order) => order,
+        Err(error) => {
+            complain(&format!("adjunct: {error}"));
+            return Exit::Usage;
+        }
+    };
+    let socket = match &place.socket {
+        Some(socket) => Some(socket.clone()),
+        None => match place.config.as_deref().map(read).transpose() {
+            Ok(config) => config.and_then(|config| config.admin_socket),
+            Err(exit) => return exit,
+        },
+    };
+    let Some(socket) = socket else {
+        complain(
+            "adjunct: an order needs a running daemon: name its socket with --socket, or with -c \
+             a configuration that has [admin] socket",
+        );
+        return Exit::Usage;
+    };
+    match admin::ask(&socket, &order.to_string()) {
+        Ok(Answer::Done(done)) => {
+            print(&format!("{done}\n"));
+            Exit::Ok
+        }
+        Ok(Answer::Error(reason)) => {
+            complain(&format!("adjunct: {reason}"));
+            Exit::Config
+        }
+        Err(error) => {
+            complain(&format!("adjunct: {error}"));
+            error.exit()
+        }
+    }
+}
+
+impl CardsOrder {
+    fn order(&self) -> Result<Order, WordError> {
+        Ok(match self {
+            Self::Online { target } => Order::Online(*target),
+            Self::Offline { target } => Order::Offline(*target),
+            Self::Fault { target, fault, detail } => {
+                Order::Fault(*target, Fault::from_words(fault, detail.as_deref())?)
+            }
+            Self::Repair { target } if target == "all" => Order::RepairAll,
+            Self::Repair { target } => Order::Repair(target.parse()?),
+        })
+    }
 }
 
 pub(super) fn crypto(arguments: &Crypto) -> Exit {

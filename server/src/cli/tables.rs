@@ -22,6 +22,11 @@ pub fn cards(rows: &[CardRow], wide: bool) -> String {
             "PENDING", "HWTYPE", "QDEPTH", "FUNCTIONS", "DRIVER"
         );
     }
+    // A column of our own, and only while something is broken on purpose.
+    let faulty = rows.iter().any(|row| !row.fault.is_empty());
+    if faulty {
+        head.push_str("  FAULT");
+    }
     let mut out = format!("{head}\n{}\n", "-".repeat(head.len()));
     for row in rows {
         let name = match row.domain {
@@ -39,6 +44,9 @@ pub fn cards(rows: &[CardRow], wide: bool) -> String {
                 " {:>8} {:>6} {depth:>6} {:<10} {:<11}",
                 row.pending, row.hwtype, row.functions, row.driver
             );
+        }
+        if faulty {
+            let _ = write!(line, "  {}", row.fault);
         }
         out.push_str(line.trim_end());
         out.push('\n');
@@ -104,6 +112,7 @@ pub(crate) mod tests {
             qdepth: 8,
             functions: "-MC-A-NF-".into(),
             driver: "simulated".into(),
+            fault: String::new(),
         }
     }
 
@@ -118,6 +127,18 @@ CARD.DOM TYPE  MODE        STATUS     REQUESTS
 ";
         let rows = [card(0, None, 1042), card(0, Some(6), 1042), card(0x1a, Some(255), 0)];
         assert_eq!(cards(&rows, false), expected);
+    }
+
+    #[test]
+    fn a_fault_has_a_column_while_there_is_one() {
+        let broken = CardRow { fault: "slow 20ms".into(), ..card(0, Some(6), 3) };
+        let expected = "\
+CARD.DOM TYPE  MODE        STATUS     REQUESTS  FAULT
+-----------------------------------------------------
+00       CEX8A Accelerator online            3
+00.0006  CEX8A Accelerator online            3  slow 20ms
+";
+        assert_eq!(cards(&[card(0, None, 3), broken], false), expected);
     }
 
     #[test]

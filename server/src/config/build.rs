@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use toml::de::{DeTable, DeValue};
 
+use super::cex;
 use super::fault::Source;
 use super::reader::{Node, Table};
 use super::schema::{
@@ -53,10 +54,13 @@ pub(super) fn read<'a>(source: &'a Source<'a>, document: &'a DeTable<'a>) -> Dra
         );
     }
     let socket = top.get("admin").and_then(|node| node.table("admin")?.get("socket"));
+    let cards = read_cards(&top);
     let config = Config {
         file: source.file.to_owned(),
+        cex: top.get("cex").and_then(|node| cex::read(&node)).unwrap_or_default(),
+        faults: cex::read_faults(&tables(&top, "fault"), &server, &cards),
         cpacf: top.get("cpacf").and_then(|node| read_cpacf(&node)).unwrap_or_default(),
-        cards: read_cards(&top),
+        cards,
         route: top.get("route").and_then(|node| read_route(&node)).unwrap_or_default(),
         admin_socket: socket.as_ref().and_then(|node| service::path(node, directory)),
         tickets: top.get("tickets").and_then(|node| read_tickets(&node)).unwrap_or_default(),
@@ -101,6 +105,8 @@ fn read_server(node: &Node<'_>, directory: &Path) -> Option<Server> {
         offload: table.get("offload").and_then(|node| node.word(&words, &[])).unwrap_or_default(),
         log: log.unwrap_or_default(),
         drain: drain.unwrap_or(default.drain),
+        fault_injection: table.get("fault_injection").and_then(|n| cex::permission(&n))
+            == Some(true),
     })
 }
 

@@ -11,6 +11,7 @@
 mod address;
 mod backend;
 mod build;
+mod cex;
 mod client_auth;
 mod fault;
 mod files;

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use engine::certs::NamePattern as ServerName;
+use engine::crypto::{CardTarget, CryptoConfig, Fault};
 
 /// Everything the daemon needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,6 +21,10 @@ pub struct Config {
     pub server: Server,
     /// `[cpacf]`.
     pub cpacf: Cpacf,
+    /// `[cex]`.
+    pub cex: Cex,
+    /// `[[fault]]`: what is broken from the start, in a test build.
+    pub faults: Vec<InjectedFault>,
     /// `[[card]]`; empty means one CEX8A and one CEX8C with a domain per worker.
     pub cards: Vec<Card>,
     /// `[route]`.
@@ -55,6 +60,8 @@ pub struct Server {
     pub log: Log,
     /// How long a stop waits for open connections, unless a service says otherwise.
     pub drain: Duration,
+    /// Whether cards may be broken on purpose: the demo and test builds.
+    pub fault_injection: bool,
 }
 
 impl Server {
@@ -75,6 +82,7 @@ impl Default for Server {
             offload: Offload::Fiber,
             log: Log::default(),
             drain: Duration::from_secs(30),
+            fault_injection: false,
         }
     }
 }
@@ -147,6 +155,33 @@ pub enum Provider {
     /// This host, with its AES, SHA and carry-less multiply units.
     #[default]
     Host,
+}
+
+/// `[cex]`: bounds of what waits for the cards.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cex {
+    /// Requests of a class that may wait in front of the bus.
+    pub waiting: usize,
+    /// How long one may wait there.
+    pub waiting_age: Duration,
+    /// How long a queue may keep a request without a reply.
+    pub reply: Duration,
+}
+
+impl Default for Cex {
+    fn default() -> Self {
+        let cex = CryptoConfig::default().cex;
+        Self { waiting: cex.fifo_depth, waiting_age: cex.fifo_age_max, reply: cex.request_timeout }
+    }
+}
+
+/// `[[fault]]`: a card or queue that is broken on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct InjectedFault {
+    /// Which.
+    pub target: CardTarget,
+    /// How.
+    pub fault: Fault,
 }
 
 /// `[[card]]`: one simulated Crypto Express card.

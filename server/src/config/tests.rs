@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::schema::{
-    BackendAddress, Card, CardEngine, CardType, EcdsaRoute, HealthPolicy, LogFormat, LogTarget,
-    NoCard, ProxyProtocol, ServerName, Verify,
+    BackendAddress, Card, CardEngine, CardType, Cex, EcdsaRoute, HealthPolicy, LogFormat,
+    LogTarget, NoCard, ProxyProtocol, ServerName, Verify,
 };
 use super::{
     BuildFault, CertFault, CertSummary, Config, Fault, Inspect, KEYS, LATER, Look, REQUIRED,
@@ -76,6 +76,8 @@ fn the_whole_vocabulary_is_read() {
     assert_eq!(config.route.ecdsa, EcdsaRoute::Cpacf);
     assert_eq!(config.route.no_card, NoCard::Software);
     assert_eq!(config.route.verify, Verify::All);
+    let cex = Cex { waiting: 8192, waiting_age: Duration::from_secs(3), ..Cex::default() };
+    assert_eq!((config.cex, config.faults.len()), (cex, 0));
     assert_eq!(config.admin_socket.as_deref(), Some(Path::new("/run/adjunct/admin.sock")));
     let mq = &config.services[1];
     assert_eq!(mq.certificates.len(), 2);
@@ -141,6 +143,37 @@ fn what_this_version_lacks_is_said_and_never_ignored() {
     assert!(only(&report).2.contains("not enforced by this version"));
     let report = with("[server]\nmode = [\"strict\"]");
     assert!(only(&report).2.contains("not the name of a mode"));
+}
+
+#[test]
+fn cards_are_broken_by_a_test_build_only() {
+    let allowed = "[server]\nworkers = 1\nfault_injection = true\n";
+    let fault = "[[fault]]\nat = \"00.0006\"\nwhat = \"slow\"\nlatency = \"20ms\"\n";
+    let report = with(fault);
+    assert!(only(&report).2.contains("only where faults are allowed"));
+    let report = with(&format!("{allowed}{fault}"));
+    if !cfg!(feature = "fault-injection") {
+        let (line, key, what, remedy) = only(&report);
+        assert_eq!((line, key), (10, "server.fault_injection"));
+        assert!(what.contains("does not inject faults") && remedy.contains("demo"), "{remedy}");
+        return;
+    }
+    assert_eq!(report.faults, []);
+    let faults = report.config.unwrap().faults;
+    assert_eq!(faults[0].target.to_string(), "00.0006");
+    assert_eq!(faults[0].fault.to_string(), "slow 20ms");
+    for (wrong, key) in [
+        ("at = \"02\"\nwhat = \"reset\"", "fault[0].at"),
+        ("at = \"00.0007\"\nwhat = \"reset\"", "fault[0].at"),
+        ("at = \"00\"\nwhat = \"slow\"", "fault[0].what"),
+        ("at = \"00\"\nwhat = \"tired\"", "fault[0].what"),
+        ("at = \"00\"\nwhat = \"response\"\ncode = \"00\"", "fault[0].what"),
+        ("at = \"00\"\nwhat = \"reset\"\nlatency = \"1s\"", "fault[0].latency"),
+        ("at = \"00\"\nwhat = \"slow\"\nlatency = \"1s\"\ncode = \"05\"", "fault[0].code"),
+    ] {
+        let report = with(&format!("{allowed}[[fault]]\n{wrong}\n"));
+        assert_eq!(only(&report).1, key, "{wrong}");
+    }
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! of it runs in this process through the same [`Daemon`] that `adjunct run` starts, and all of it
 //! is gone at the end.
 
+mod breaking;
 mod drive;
 mod legacy;
 mod pki;
@@ -62,7 +63,10 @@ fn demonstrate(once: bool, color: text::Color) -> Result<Exit, Failure> {
     let exit = if once {
         drive::three_handshakes(&daemon, &authority, &screen)?
     } else {
-        watch(&daemon, &screen, &signals)
+        let admin = breaking::listen(&daemon, directory.path());
+        watch(&daemon, &screen, &signals);
+        drop(admin);
+        Exit::Ok
     };
     daemon.stop_now();
     // The records of connections that ended just now, or are cut by the end.
@@ -153,6 +157,10 @@ fn start(directory: &Path, backend: SocketAddr, log: &Log) -> Result<Daemon, Fai
 /// Writes a configuration as an operator would, and reads it as `adjunct run` does.
 fn configure(directory: &Path, backend: SocketAddr) -> Result<Config, Failure> {
     let mut text = "[server]\nworkers = 1\n".to_owned();
+    // Two coprocessors, so that ECDSA too has another card to go to.
+    for (id, kind) in ["CEX8A", "CEX8C", "CEX8C"].into_iter().enumerate() {
+        write!(text, "\n[[card]]\nid = {id}\ntype = \"{kind}\"\ndomains = [6]\n")?;
+    }
     for service in ["rsa", "ec"] {
         let port = free_port()?;
         write!(
@@ -165,10 +173,13 @@ fn configure(directory: &Path, backend: SocketAddr) -> Result<Config, Failure> {
     std::fs::write(&file, text)?;
     let look = Look { now: SystemTime::now(), inspect: None, log_from_file: true };
     let report = config::load(&file, &look);
-    report.config.ok_or_else(|| {
+    let Some(mut config) = report.config else {
         let faults: Vec<String> = report.faults.iter().map(ToString::to_string).collect();
-        faults.join("\n").into()
-    })
+        return Err(faults.join("\n").into());
+    };
+    // What no file can say in a normal build.
+    config.server.fault_injection = true;
+    Ok(config)
 }
 
 fn introduction(daemon: &Daemon, legacy: &Legacy, directory: &Path) -> String {
@@ -193,12 +204,12 @@ fn introduction(daemon: &Daemon, legacy: &Legacy, directory: &Path) -> String {
 }
 
 /// Shows records until a signal comes.
-fn watch(daemon: &Daemon, screen: &Screen, signals: &Receiver<i32>) -> Exit {
+fn watch(daemon: &Daemon, screen: &Screen, signals: &Receiver<i32>) {
     print("\nConnections are shown below; Ctrl-C ends the demo with a table of what was done.\n");
     loop {
         screen.show_all();
         if signals.recv_timeout(TICK).is_ok() {
-            return Exit::Ok;
+            return;
         }
         daemon.tick(Instant::now());
     }

@@ -1,7 +1,7 @@
 //! Cards that fail, are slow or lose a reply while clients wait for them.
 //!
-//! The daemon runs inside the test here, because faults are injected by calls into cex, which no
-//! command of the daemon offers.
+//! The daemon runs inside the test here: faults are injected by calls into cex, and its counters
+//! are read without asking.
 //!
 //! Source: RFC 8446 §6.2 (internal_error).
 
@@ -59,7 +59,8 @@ impl Inside {
         std::fs::write(&path, text).unwrap();
         let report = config::load_without_files(&path);
         let (log, records) = Log::captured();
-        let config = report.config.unwrap_or_else(|| panic!("{:?}", report.faults));
+        let mut config = report.config.unwrap_or_else(|| panic!("{:?}", report.faults));
+        config.server.fault_injection = true;
         let daemon = Arc::new(Daemon::start(&config, &log).unwrap());
         let stop = Arc::new(AtomicBool::new(false));
         let (ticking, stopped) = (Arc::clone(&daemon), Arc::clone(&stop));
