@@ -107,6 +107,11 @@ fn rule(error: &Error) -> &'static Rule {
         Error::PeerMisbehaved(PeerMisbehaved::TooManyRenegotiationRequests) => {
             &rules::RENEGOTIATION
         }
+        Error::PeerMisbehaved(
+            PeerMisbehaved::TooManyKeyUpdateRequests
+            | PeerMisbehaved::TooManyEmptyFragments
+            | PeerMisbehaved::TooManyWarningAlertsReceived,
+        ) => &rules::RECORD_FLOOD,
         Error::PeerMisbehaved(_) => &rules::ILLEGAL_PARAMETER,
         Error::InvalidMessage(InvalidMessage::MessageTooLarge) | Error::PeerSentOversizedRecord => {
             &rules::RECORD_OVERFLOW

@@ -32,6 +32,7 @@ pub mod pad;
 pub mod probe;
 pub mod provider;
 pub mod record;
+mod records;
 pub mod rules;
 pub mod selftest;
 pub mod service;

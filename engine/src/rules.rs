@@ -252,6 +252,9 @@ rules! {
     MALFORMED_RECORD "malformed-record" PEER Aborted ERR_BAD_MESSAGE DECODE_ERROR
         "something that is no TLS record or message arrived after the handshake"
         "the client breaks the protocol, or something else writes to its socket";
+    RECORD_FLOOD "record-flood" PEER Aborted ERR_BAD_PEER none
+        "records without data came in numbers that no sound client sends"
+        "the client floods us with key updates, warnings or empty records; look what it is";
     RENEGOTIATION "renegotiation" PEER Aborted
         ERR_RENEGOTIATION_INDICATION NO_RENEGOTIATION
         "the client asked for renegotiation, which is not served"

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rustls::server::UnbufferedServerConnection;
 
-use super::{Connection, PeerClosed, Phase, Progress, known, rule_outcome};
+use super::{Connection, Phase, Progress, known, rule_outcome};
 use crate::certs::RefusedClient;
 use crate::failure;
 use crate::handshake::context::{Notes, SigningFailure};
@@ -140,7 +140,7 @@ impl Connection {
             return Progress::Failed;
         };
         let quick = self.answered || context.hello.offers_resumption();
-        let flight = Flight::new(tls, std::mem::take(&mut self.input), self.seen);
+        let flight = Flight::new(tls, std::mem::take(&mut self.input), self.window);
         let step = member.start(context, quick, flight);
         self.take_over(member, step)
     }
@@ -197,13 +197,10 @@ impl Connection {
         self.push_output(&flight.output);
         self.input = flight.input;
         self.seen = flight.seen;
+        self.window = flight.window;
         if matches!(flight.end, FlightEnd::NeedInput) {
             self.phase = Phase::Waiting(flight.tls);
             return Progress::NeedInput;
-        }
-        self.early_plaintext = flight.early_plaintext;
-        if flight.peer_closed {
-            self.peer_closed = PeerClosed::Unreported;
         }
         self.note_negotiated(&flight.tls);
         self.handshake_time = self.first_byte.map(|first| first.elapsed());

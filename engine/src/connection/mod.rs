@@ -36,6 +36,7 @@ use crate::hello::{ClientHello, HelloReader};
 use crate::iana;
 use crate::member::Member;
 use crate::record::{KeyOperation, Outcome, Record, Refusal};
+use crate::records::Window;
 use crate::rules::Rule;
 use crate::service::{Service, ServiceSet};
 
@@ -96,13 +97,15 @@ pub struct Connection {
     hello: Option<Arc<ClientHello>>,
     phase: Phase,
     input: Buffer,
-    /// Bytes at the front of `input` that rustls has seen and wants to see again (a record or a
-    /// handshake message that is not complete).
+    /// Between two flights, the bytes of `input` that the last one has left: more must come.
     seen: usize,
+    /// How much of `input` rustls has been shown.
+    window: Window,
+    /// Records since the handshake that brought no data, less those that data has paid for.
+    barren: u32,
     output: Buffer,
     /// Whether the client was sent anything.
     answered: bool,
-    early_plaintext: Vec<u8>,
     peer_closed: PeerClosed,
     close_notify_sent: bool,
     context: Option<Arc<Context>>,
@@ -152,9 +155,10 @@ impl Connection {
             phase: Phase::Hello(HelloReader::default()),
             input: Buffer::default(),
             seen: 0,
+            window: Window::default(),
+            barren: 0,
             output: Buffer::default(),
             answered: false,
-            early_plaintext: Vec::new(),
             peer_closed: PeerClosed::No,
             close_notify_sent: false,
             context: None,
@@ -327,8 +331,13 @@ impl Connection {
             self.outcome = Some(outcome);
         }
         self.phase = Phase::Ended;
+        self.forget_input();
+    }
+
+    /// Drops what has come and will not be read.
+    fn forget_input(&mut self) {
         self.input.clear();
-        self.seen = 0;
+        self.window = Window::default();
     }
 
     /// As [`Self::fail`], with a fatal alert in clear for the client.

@@ -1,8 +1,9 @@
 //! Application data: opening and sealing records.
 //!
 //! Invariants: rustls remembers the place of an incomplete handshake message in the input, so every
-//! call gets at least the bytes that it has seen and not discarded; a call that only wants to send
-//! gets exactly those and can therefore never receive.
+//! call gets at least the records that it has seen and not discarded; a call that only wants to send
+//! gets exactly those and can therefore never receive. Records that bring no data are rationed: a
+//! client gets no work for nothing.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -15,6 +16,7 @@ use crate::failure;
 use crate::handshake::flight::{encode, encode_after_failure};
 use crate::member::Member;
 use crate::record::Outcome;
+use crate::rules;
 
 /// Most plaintext in one record (RFC 8446 §5.1).
 const RECORD_PLAINTEXT: usize = 16 * 1024;
@@ -24,6 +26,14 @@ const RECORD_OVERHEAD: usize = 32;
 
 /// Room kept for what rustls puts in front of data (a KeyUpdate of its own).
 const RESERVE: usize = 256;
+
+/// Records without data that a client may send, beside those it pays for. rustls bounds each kind by
+/// itself; taking turns between them a client would stay below all of its bounds for ever, and a
+/// KeyUpdate costs a key schedule.
+const BARREN_RECORDS: u32 = 64;
+
+/// Data that pays for one record without, beside the one that a record of data always pays for.
+const DATA_PER_BARREN_RECORD: usize = 1024;
 
 /// Something that puts bytes for the client into the given space.
 type Write<'a> = dyn FnMut(&mut Traffic<'_>, &mut [u8]) -> Result<usize, EncryptError> + 'a;
@@ -54,11 +64,6 @@ enum Call {
 impl Connection {
     /// Opens the next record and hands its plaintext to `sink`.
     pub fn open_record(&mut self, sink: &mut dyn FnMut(&[u8])) -> Opened {
-        if !self.early_plaintext.is_empty() {
-            let early = std::mem::take(&mut self.early_plaintext);
-            sink(&early);
-            return Opened::Data(early.len());
-        }
         match self.peer_closed {
             PeerClosed::No => {}
             PeerClosed::Unreported => {
@@ -67,8 +72,7 @@ impl Connection {
             }
             PeerClosed::Reported => {
                 // RFC 8446 §6.1: whatever follows close_notify is ignored.
-                self.input.clear();
-                self.seen = 0;
+                self.forget_input();
                 return Opened::NeedInput;
             }
         }
@@ -141,9 +145,9 @@ impl Connection {
         sink: &mut dyn FnMut(&[u8]),
     ) -> Opened {
         loop {
-            let offered = self.input.len();
+            let shown = self.window.show(self.input.data());
             let UnbufferedStatus { discard, state } =
-                tls.process_tls_records(self.input.data_mut());
+                tls.process_tls_records(&mut self.input.data_mut()[..shown]);
             let mut queued = Vec::new();
             let call = match state {
                 Ok(ConnectionState::ReadTraffic(mut records)) => {
@@ -152,8 +156,7 @@ impl Connection {
                         count += record.payload.len();
                         sink(record.payload);
                     }
-                    // An empty record is legal and says nothing.
-                    if count == 0 { Call::Again } else { Call::Opened(Opened::Data(count)) }
+                    Call::Opened(Opened::Data(count))
                 }
                 Ok(ConnectionState::EncodeTlsData(data)) => {
                     encode(data, &mut queued);
@@ -171,22 +174,43 @@ impl Connection {
                 Err(error) => Call::Failed(error),
             };
             self.input.consume(discard);
-            // Behind application data rustls has looked at nothing; in all other states it has
-            // looked at everything.
-            self.seen = match call {
-                Call::Opened(Opened::Data(_)) | Call::Again => 0,
-                _ => offered.saturating_sub(discard),
-            };
+            self.window.discard(discard);
             self.push_output(&queued);
             match call {
                 Call::Again => {}
-                Call::Opened(opened) => return opened,
+                Call::Opened(opened) => {
+                    let whole_record = self.window.read();
+                    match opened {
+                        Opened::Data(count) => self.pay_with_data(count),
+                        // It brought nothing; there may be another one behind it.
+                        Opened::NeedInput if whole_record && self.may_be_barren() => continue,
+                        Opened::NeedInput if whole_record => return Opened::Failed,
+                        _ => {}
+                    }
+                    return opened;
+                }
                 Call::Failed(error) => {
                     self.fail_traffic(tls, &error);
                     return Opened::Failed;
                 }
             }
         }
+    }
+
+    fn pay_with_data(&mut self, bytes: usize) {
+        let paid = u32::try_from(1 + bytes / DATA_PER_BARREN_RECORD).unwrap_or(u32::MAX);
+        self.barren = self.barren.saturating_sub(paid);
+    }
+
+    /// Counts a record without data; one too many ends the connection.
+    fn may_be_barren(&mut self) -> bool {
+        self.barren += 1;
+        if self.barren <= BARREN_RECORDS {
+            return true;
+        }
+        let reason = format!("{} records without data", self.barren);
+        self.fail(rules::RECORD_FLOOD.refusal(reason), rules::RECORD_FLOOD.outcome);
+        false
     }
 
     /// Calls `write` in the state in which rustls takes data for the client.
@@ -196,9 +220,9 @@ impl Connection {
 
     fn send_with(&mut self, tls: &mut UnbufferedServerConnection, write: &mut Write<'_>) -> bool {
         loop {
-            let seen = self.seen;
+            let shown = self.window.shown();
             let UnbufferedStatus { discard, state } =
-                tls.process_tls_records(&mut self.input.data_mut()[..seen]);
+                tls.process_tls_records(&mut self.input.data_mut()[..shown]);
             let mut queued = Vec::new();
             let mut done = None;
             match state {
@@ -215,7 +239,7 @@ impl Connection {
                 }
             }
             self.input.consume(discard);
-            self.seen = seen.saturating_sub(discard);
+            self.window.discard(discard);
             self.push_output(&queued);
             if let Some(done) = done {
                 return done;
@@ -226,8 +250,11 @@ impl Connection {
     /// Ends the connection on an error of rustls, with the alert it has queued.
     fn fail_traffic(&mut self, tls: &mut UnbufferedServerConnection, error: &rustls::Error) {
         let mut output = Vec::new();
-        encode_after_failure(tls, &mut self.input, &mut output);
-        self.push_output(&output);
+        // Behind our close_notify nothing is sent any more, not even an alert (RFC 8446 §6.1).
+        if !self.close_notify_sent {
+            encode_after_failure(tls, &mut self.input, &mut output);
+            self.push_output(&output);
+        }
         let mut refusal = failure::traffic_refusal(error);
         if output.is_empty() {
             refusal.alert_sent = None;

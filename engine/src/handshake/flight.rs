@@ -4,12 +4,14 @@
 //! This is what runs on the fiber; the signer below it may suspend.
 //!
 //! Invariants: everything rustls queues is encoded, also what it queues while *reading* (alerts,
-//! tickets); after rustls has returned an error no further record is given to it.
+//! tickets); after rustls has returned an error no further record is given to it; a record behind
+//! the last message of the handshake is not looked at, since it is no part of it.
 
 use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus};
 
 use crate::buffer::Buffer;
+use crate::records::Window;
 
 /// How a flight ended.
 #[derive(Debug)]
@@ -28,54 +30,45 @@ pub(crate) struct Flight {
     pub(crate) input: Buffer,
     /// Bytes at the front of `input` that rustls has seen and wants to see again.
     pub(crate) seen: usize,
+    /// How much of `input` rustls has been shown.
+    pub(crate) window: Window,
     /// Handshake messages for the client. A flight is as long as its certificate chain.
     pub(crate) output: Vec<u8>,
-    /// Data that came in the same bytes as the end of the handshake.
-    pub(crate) early_plaintext: Vec<u8>,
-    pub(crate) peer_closed: bool,
     pub(crate) end: FlightEnd,
 }
 
 impl Flight {
-    pub(crate) fn new(tls: Box<UnbufferedServerConnection>, input: Buffer, seen: usize) -> Self {
-        Self {
-            tls,
-            input,
-            seen,
-            output: Vec::new(),
-            early_plaintext: Vec::new(),
-            peer_closed: false,
-            end: FlightEnd::NeedInput,
-        }
+    pub(crate) fn new(tls: Box<UnbufferedServerConnection>, input: Buffer, window: Window) -> Self {
+        let end = FlightEnd::NeedInput;
+        Self { tls, input, seen: 0, window, output: Vec::new(), end }
     }
 
     /// Runs to the end of the flight.
     pub(crate) fn run(mut self) -> Self {
         loop {
-            let offered = self.input.len();
+            let shown = self.window.show(self.input.data());
             let UnbufferedStatus { discard, state } =
-                self.tls.process_tls_records(self.input.data_mut());
+                self.tls.process_tls_records(&mut self.input.data_mut()[..shown]);
             let mut end = None;
             match state {
                 Ok(ConnectionState::EncodeTlsData(data)) => encode(data, &mut self.output),
                 Ok(ConnectionState::TransmitTlsData(sent)) => sent.done(),
-                Ok(ConnectionState::ReadTraffic(mut records)) => {
-                    while let Some(Ok(record)) = records.next_record() {
-                        self.early_plaintext.extend_from_slice(record.payload);
-                    }
-                }
+                // Behind a whole record there may be another one.
+                Ok(ConnectionState::BlockedHandshake) if self.window.read() => {}
                 Ok(ConnectionState::BlockedHandshake) => end = Some(FlightEnd::NeedInput),
-                Ok(ConnectionState::PeerClosed) => self.peer_closed = true,
-                Ok(ConnectionState::WriteTraffic(_) | ConnectionState::Closed) => {
+                Ok(ConnectionState::WriteTraffic(_)) => {
+                    self.window.read();
                     end = Some(FlightEnd::Established);
                 }
-                // Early data is off; a state of a later rustls is not for us either.
+                // Early data is off, and other data cannot come before the handshake is complete; a
+                // state of a later rustls is not for us either.
                 Ok(_) => end = Some(FlightEnd::Failed(unexpected_state())),
                 Err(error) => end = Some(FlightEnd::Failed(error)),
             }
             self.input.consume(discard);
-            self.seen = offered.saturating_sub(discard);
+            self.window.discard(discard);
             if let Some(end) = end {
+                self.seen = self.input.len();
                 self.end = end;
                 return self;
             }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use adjunct_tests::backend::{Backend, Served};
-use adjunct_tests::client::crafted::{Crafted, KEY_UPDATE_REQUESTED};
+use adjunct_tests::client::crafted::{Crafted, KEY_UPDATE, KEY_UPDATE_REQUESTED};
 use adjunct_tests::client::stock::{Client, Offer, Tls};
 use adjunct_tests::config::{Service, file};
 use adjunct_tests::daemon::Daemon;
@@ -172,25 +172,96 @@ fn floods_after_the_handshake_are_refused() {
     let mut scene = bare_echo(&echo);
     let hello = Hello::of(TLS12_NUMBER, AEAD).to(NAME);
     let hello = &hello.record()[5..];
-    for (what, version, kind, contents) in [
-        ("KeyUpdate", &TLS13, ContentType::Handshake, KEY_UPDATE_REQUESTED),
-        ("empty data", &TLS13, ContentType::ApplicationData, &[][..]),
-        ("empty data", &TLS12, ContentType::ApplicationData, &[]),
-        ("user_canceled", &TLS13, ContentType::Alert, &[1, 90]),
-        ("warnings", &TLS12, ContentType::Alert, &[1, 100]),
-        ("renegotiation", &TLS12, ContentType::Handshake, hello),
+    for (what, version, kind, contents, rule) in [
+        ("KeyUpdate", &TLS13, ContentType::Handshake, KEY_UPDATE_REQUESTED, "record-flood"),
+        ("empty data", &TLS13, ContentType::ApplicationData, &[][..], "record-flood"),
+        ("empty data", &TLS12, ContentType::ApplicationData, &[], "record-flood"),
+        ("user_canceled", &TLS13, ContentType::Alert, &[1, 90], "record-flood"),
+        ("warnings", &TLS12, ContentType::Alert, &[1, 100], "record-flood"),
+        ("renegotiation", &TLS12, ContentType::Handshake, hello, "renegotiation"),
     ] {
         let mut client = crafted_and_echoed(&scene, version);
         let flood: Vec<u8> = (0..2_000).flat_map(|_| client.seal(kind, contents)).collect();
         // It may be cut off in the middle, and then by a reset: what is sent is not read any more.
         let _ = client.socket.write_all(&flood);
         let record = scene.daemon.record();
-        assert_eq!(record.text("fault"), "peer", "{what} {version:?}: {}", record.0);
-        record.expect("outcome", "aborted");
+        assert_eq!(record.text("rule"), rule, "{what} {version:?}: {}", record.0);
+        record.expect("outcome", "aborted").expect("fault", "peer");
     }
     let tls = Client::new(&scene.pki).connect(scene.daemon.address(), NAME).unwrap();
     assert_eq!(tls.talk(b"hello").unwrap(), b"hello");
     scene.daemon.completed();
+}
+
+#[test]
+fn a_client_that_takes_turns_between_floods_is_refused() {
+    let echo = Backend::echo();
+    let mut scene = bare_echo(&echo);
+    let empty = (ContentType::ApplicationData, &[][..]);
+    let mut client = crafted_and_echoed(&scene, &TLS13);
+    // Each kind stays below the bound of rustls, which the other kind sets back.
+    for turn in 0..200 {
+        let kinds = [(ContentType::Handshake, KEY_UPDATE), empty, empty];
+        for (kind, contents) in kinds {
+            let _ = client.send(kind, contents);
+        }
+        // Data pays: who moves some may go on.
+        if turn < 50 {
+            client.send(ContentType::ApplicationData, &[7; 4096]).unwrap();
+            let echo = (ContentType::ApplicationData, vec![7; 4096]);
+            assert_eq!(client.receive().unwrap(), Some(echo));
+        }
+    }
+    let record = scene.daemon.record();
+    record.expect("outcome", "aborted").expect("rule", "record-flood");
+    assert_eq!(record.number("bytes_in"), 5 + 50 * 4096);
+    scene.daemon.stop();
+}
+
+#[test]
+fn what_a_client_breaks_right_behind_its_finished_is_no_refused_handshake() {
+    let echo = Backend::echo();
+    let mut scene = bare_echo(&echo);
+    for version in [&TLS12, &TLS13] {
+        let offer = Offer { versions: vec![version], ..Offer::default() };
+        let mut tls = Client::offering(&scene.pki, offer).connection(NAME);
+        let mut socket = TcpStream::connect(scene.daemon.address()).unwrap();
+        tls.write_tls(&mut socket).unwrap();
+        while !tls.wants_write() {
+            tls.read_tls(&mut socket).unwrap();
+            tls.process_new_packets().unwrap();
+        }
+        let mut flight = Vec::new();
+        while tls.wants_write() {
+            tls.write_tls(&mut flight).unwrap();
+        }
+        flight.extend([23, 3, 3, 0, 40]);
+        flight.extend([7; 40]);
+        socket.write_all(&flight).unwrap();
+        let record = scene.daemon.record();
+        record.expect("outcome", "aborted").expect("rule", "bad-record");
+        assert!(record.field("handshake_ms").is_number(), "it was complete: {}", record.0);
+    }
+    scene.daemon.stop();
+}
+
+#[test]
+fn after_our_close_notify_a_bad_record_is_recorded_and_not_answered() {
+    let closing = Backend::closes_first();
+    let mut scene = bare_echo(&closing);
+    for version in [&TLS12, &TLS13] {
+        let mut client = crafted(&scene, version);
+        let goodbye = (ContentType::ApplicationData, b"goodbye\n".to_vec());
+        assert_eq!(client.receive().unwrap(), Some(goodbye));
+        assert_eq!(client.receive().unwrap(), Some((ContentType::Alert, vec![1, 0])));
+        client.send(ContentType::ApplicationData, b"still talking").unwrap();
+        client.socket.write_all(&[&[23, 3, 3, 0, 40][..], &[7; 40]].concat()).unwrap();
+        assert_eq!(client.receive().unwrap(), None, "nothing follows a close_notify");
+        let record = scene.daemon.record();
+        record.expect("outcome", "aborted").expect("rule", "bad-record");
+        assert_eq!(record.alert_sent(), None, "{}", record.0);
+    }
+    scene.daemon.stop();
 }
 
 #[test]
