@@ -1,12 +1,40 @@
-//! Micro-benchmarks of the pieces a handshake and a record are made of.
+//! What Adjunct costs: tools for measuring it, shared by the benchmarks of this package.
 //!
-//! Purpose: say what one piece costs, and notice when it starts to cost more. One question per
-//! file: `record` (what does a record cost), `handshake` (what does the key schedule cost without
-//! the private key), `queue` (what does a signature cost by way of a card).
+//! Purpose: say what one piece costs, and notice when it starts to cost more. The criterion files
+//! answer one question each about a piece (`record`, `handshake`, `queue`); `provider` and `fiber`
+//! compare in one run; the programs `storm` and `idle` start the daemon and put load on it. How to
+//! run and how to read them is in the README of this package.
+//!
+//! Invariants: what is compared is run alternately in one process, so that a noisy neighbour hits
+//! both sides; cost is CPU time from the clocks of threads, not time on the wall; a figure is a
+//! median and stands with its quartiles; a benchmark never passes or fails.
+//!
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`clock`] | CPU clocks of threads and processes, pinning |
+//! | [`spread`] | medians and quartiles, A/B rounds |
+//! | [`table`] | aligned tables |
+//! | [`pki`] | throwaway certificates |
+//! | [`memory`] | handshakes and records without sockets |
+//! | [`provider`] | the two providers and their inline signers |
+//! | [`daemon`] | the daemon under test as a child process |
+//! | [`load`] | the clients: pings at a fixed rate, handshakes in a closed loop |
 //!
 //! Deliberately not here: claims. Those come from dated reports with host, commands and spread. The
-//! cards are simulated: a thread of this host does their work, so a figure of `queue` must not be
-//! read as a figure of hardware.
+//! cards are simulated: a thread of this host does their work, so a figure of `queue`, `fiber` or
+//! `storm` must not be read as a figure of hardware.
+
+pub mod clock;
+pub mod daemon;
+pub mod load;
+pub mod memory;
+pub mod pki;
+pub mod provider;
+pub mod spread;
+pub mod table;
 
 /// Sizes of a record: a keystroke, a screen of a terminal, a full packet, a full record.
 pub const RECORD_SIZES: [usize; 4] = [16, 1920, 1400, 16_384];
+
+/// What a benchmark ends with when a precondition is broken: the text says what.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
