@@ -2,7 +2,8 @@
 //!
 //! Purpose: a `SigningKey` that holds a handle, not a key. `sign` hashes the message in cpacf,
 //! pads RSA blocks, queues the request to the AP queues (ICSF service CSFPPKS), suspends the fiber
-//! (or blocks its thread, where there are no fibers) and returns what the card answered. A key routed to cpacf is used there and then.
+//! (or blocks its thread, where flights run on threads) and returns what the card answered. A key
+//! routed to cpacf is used there and then.
 //!
 //! Invariants: no lock is held and no frame of the C library is below when the fiber suspends;
 //! where it went, what it cost and why it failed is left in the handshake's context.

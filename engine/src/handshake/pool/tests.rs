@@ -1,3 +1,5 @@
+//! The pool with work of a few lines in place of flights.
+
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Instant;
 
