@@ -152,6 +152,14 @@ impl Member {
         self.suspended.get()
     }
 
+    /// Stacks that are mapped: in use by suspended handshakes, and kept for the next ones.
+    #[must_use]
+    pub fn stacks(&self) -> usize {
+        let in_use =
+            if matches!(self.execution, Execution::Fiber) { self.suspended.get() } else { 0 };
+        in_use + self.stacks.borrow().idle()
+    }
+
     /// Whether one more handshake may end up waiting for a card.
     pub(crate) fn may_start_handshake(&self) -> bool {
         self.suspended.get() < self.suspended_max

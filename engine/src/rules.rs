@@ -190,9 +190,18 @@ rules! {
     TOO_MANY_HANDSHAKES "too-many-handshakes" POLICY Refused none none
         "the limit of handshakes in flight is reached"
         "raise limits.handshakes, or add cards: handshakes wait for signatures";
+    RESUMPTION_ONLY "resumption-only" POLICY Refused none none
+        "handshakes in flight are near their limit, and the client offers no session to resume"
+        "raise limits.handshakes, or add cards; clients that resume are still served";
     TOO_MANY_CONNECTIONS "too-many-connections" POLICY Refused none none
         "the limit of connections is reached"
-        "raise limits.connections";
+        "raise limits.connections of the service, or of [server] if the reason names it";
+    TOO_MANY_FROM_PEER "too-many-from-peer" POLICY Refused none none
+        "the limit of connections of one client address is reached"
+        "look at what that client does, or raise limits.per_peer where the reason says";
+    TOO_MANY_HELLOS "too-many-hellos" POLICY Refused none none
+        "more clients than allowed had sent no complete ClientHello, and this was the oldest"
+        "usual under a flood of silent connections; else raise server.limits.hello";
     HANDSHAKE_DEADLINE "handshake-deadline" PEER Refused ATTLS_HANDSHAKE_NOT_COMPLETED none
         "the handshake was not complete within timeouts.handshake"
         "the client or the network is too slow; see key_op for the cards' share";

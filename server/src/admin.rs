@@ -1,7 +1,7 @@
 //! The admin socket: questions to a running daemon, and orders about its cards.
 //!
-//! Protocol: over a Unix stream socket the client sends one line, a question (`cards`, `crypto` or
-//! `status`) or an [`Order`], and the daemon answers with one line of JSON and closes. An order can
+//! Protocol: over a Unix stream socket the client sends one line, a question (`cards`, `crypto`,
+//! `members` or `status`) or an [`Order`], and the daemon answers with one line of JSON and closes. An order can
 //! take a card or queue online or offline; in a demo or a test it can also break one on purpose.
 //! Nothing else can be changed here: no key, no certificate, no service, no end of the daemon.
 //!
@@ -213,6 +213,7 @@ fn answer(stream: mio::net::UnixStream, source: &dyn Source) -> io::Result<()> {
     let reply = match read_question(&mut stream)?.as_str() {
         "cards" => serde_json::to_string(&source.cards()),
         "crypto" => serde_json::to_string(&source.functions()),
+        "members" => serde_json::to_string(&source.members()),
         "status" => serde_json::to_string(&source.status()),
         other => serde_json::to_string(&obey(source, other)),
     };

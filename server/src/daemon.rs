@@ -23,6 +23,7 @@ use crate::admin::{self, Admin};
 use crate::config::Config;
 use crate::config::schema::{InjectedFault, LogTarget};
 use crate::exit::Exit;
+use crate::net::gauges::Gauges;
 use crate::net::listener;
 use crate::net::worker::{Command, Ended, Worker};
 use crate::observe::{Event, Level, Log};
@@ -112,7 +113,7 @@ fn system(what: impl Into<String>) -> impl FnOnce(io::Error) -> StartError {
 }
 
 struct Pooled {
-    name: String,
+    gauges: Arc<Gauges>,
     commands: Sender<Command>,
     waker: Arc<Waker>,
     thread: JoinHandle<io::Result<Ended>>,
@@ -132,6 +133,8 @@ pub struct Daemon {
     runtime: Arc<Runtime>,
     members: Vec<Pooled>,
     addresses: Vec<(String, SocketAddr)>,
+    /// Stack that the deepest handshake of the self-test has used.
+    stack_bytes: usize,
     draining: Arc<AtomicBool>,
     log: Log,
 }
@@ -161,13 +164,15 @@ impl Daemon {
             );
         }
         let mut tested = engine::selftest::Tested::default();
+        let mut stack_bytes = 0;
         for service in runtime.services() {
-            engine::selftest::handshakes(
+            let found = engine::selftest::handshakes(
                 &runtime.crypto,
                 &runtime.execution,
                 &service.tls,
                 &mut tested,
             )?;
+            stack_bytes = stack_bytes.max(found.bytes_max);
         }
         for InjectedFault { target, fault } in &config.faults {
             let injected = runtime.crypto.cex().inject(*target, *fault);
@@ -192,12 +197,13 @@ impl Daemon {
             runtime,
             members: Vec::with_capacity(workers),
             addresses,
+            stack_bytes,
             draining: Arc::default(),
             log: log.clone(),
         };
         for (position, sockets) in per_worker.into_iter().enumerate() {
             let name = format!("ADJ{:05}", position + 1);
-            match start_member(&name, &daemon.runtime, sockets, log) {
+            match start_member(Arc::new(Gauges::new(&name)), &daemon.runtime, sockets, log) {
                 Ok(member) => daemon.members.push(member),
                 Err(source) => {
                     daemon.stop();
@@ -217,8 +223,14 @@ impl Daemon {
     /// A view of the counters for the status socket.
     #[must_use]
     pub fn status(&self) -> Running {
-        let draining = Arc::clone(&self.draining);
-        Running::new(Arc::clone(&self.runtime), self.members.len(), draining, self.log.clone())
+        let (runtime, draining) = (Arc::clone(&self.runtime), Arc::clone(&self.draining));
+        Running::new(runtime, self.gauges(), self.stack_bytes, draining, self.log.clone())
+    }
+
+    /// Figures of the members.
+    #[must_use]
+    pub fn gauges(&self) -> Vec<Arc<Gauges>> {
+        self.members.iter().map(|member| Arc::clone(&member.gauges)).collect()
     }
 
     /// What the members share.
@@ -276,8 +288,8 @@ impl Daemon {
                     joined.cut += ended.cut;
                     continue;
                 }
-                Ok(Err(error)) => format!("member {} failed: {error}", member.name),
-                Err(_) => format!("member {} ended in a panic", member.name),
+                Ok(Err(error)) => format!("member {} failed: {error}", member.gauges.member()),
+                Err(_) => format!("member {} ended in a panic", member.gauges.member()),
             };
             joined.failed += 1;
             self.log.event(Event::new(Level::Error, "member-failed", text));
@@ -310,7 +322,7 @@ fn bind(address: &Address, workers: usize) -> Result<Vec<mio::net::TcpListener>,
 }
 
 fn start_member(
-    name: &str,
+    gauges: Arc<Gauges>,
     runtime: &Arc<Runtime>,
     sockets: Vec<(mio::net::TcpListener, Arc<Address>)>,
     log: &Log,
@@ -318,9 +330,11 @@ fn start_member(
     // The member is made on its own thread: it cannot be moved between threads.
     let (commands, from_supervisor) = unbounded();
     let (tell, told) = bounded(1);
-    let (runtime, log, own_name) = (Arc::clone(runtime), log.clone(), name.to_owned());
-    let thread = std::thread::Builder::new().name(name.to_lowercase()).spawn(move || {
-        let (worker, waker) = match Worker::new(own_name, &runtime, sockets, from_supervisor, log) {
+    let (runtime, log, its_gauges) = (Arc::clone(runtime), log.clone(), Arc::clone(&gauges));
+    let name = gauges.member().to_lowercase();
+    let thread = std::thread::Builder::new().name(name).spawn(move || {
+        let (worker, waker) = match Worker::new(its_gauges, &runtime, sockets, from_supervisor, log)
+        {
             Ok(made) => made,
             Err(error) => {
                 let _ = tell.send(None);
@@ -331,7 +345,7 @@ fn start_member(
         worker.run()
     })?;
     match told.recv() {
-        Ok(Some(waker)) => Ok(Pooled { name: name.to_owned(), commands, waker, thread }),
+        Ok(Some(waker)) => Ok(Pooled { gauges, commands, waker, thread }),
         _ => match thread.join() {
             Ok(Err(error)) => Err(error),
             _ => Err(io::Error::other("the member's thread ended at once")),

@@ -4,6 +4,7 @@
 //! `engine` gets bytes and plain values. Nothing here decides anything about cryptography.
 
 pub mod admin;
+pub mod admission;
 pub mod backend;
 pub mod cli;
 pub mod config;

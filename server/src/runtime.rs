@@ -18,6 +18,7 @@ use engine::handshake::execution::{Execution, FlightPool};
 use engine::service::{Service, ServiceSet, ServiceSpec};
 use engine::tickets::TicketRing;
 
+use crate::admission::{Admission, Peers};
 use crate::backend::{self, Target};
 use crate::config::read_bounded;
 use crate::config::schema::{self, Card, Config, Limits, ProxyProtocol, Route, Timeouts};
@@ -41,6 +42,8 @@ pub struct ServiceRuntime {
     pub open: AtomicUsize,
     /// Handshakes in flight now.
     pub handshakes: AtomicUsize,
+    /// Connections open now, by client; counted only when there is a limit.
+    pub peers: Arc<Peers>,
     /// Connections that asked for it since the start.
     pub accepted: AtomicU64,
 }
@@ -134,6 +137,8 @@ pub struct Runtime {
     pub tickets: Arc<TicketRing>,
     /// Addresses in the order of the configuration.
     pub addresses: Vec<Arc<Address>>,
+    /// What the limits of the process count.
+    pub admission: Arc<Admission>,
     /// How members run the flights of handshakes.
     pub execution: Execution,
     /// Most handshakes that may wait for cards in one member.
@@ -182,7 +187,8 @@ impl Runtime {
             config.services.iter().map(|s| s.limits.handshakes).max().unwrap_or_default();
         let Base { crypto, tickets } = base;
         let execution = execution(config, &crypto)?;
-        Ok(Self { crypto, tickets, addresses, execution, suspended_max })
+        let admission = Arc::new(Admission::new(config.server.limits));
+        Ok(Self { crypto, tickets, addresses, admission, execution, suspended_max })
     }
 
     /// Ends the threads that run flights; members and cards have ended before.
@@ -261,6 +267,7 @@ fn service_runtime(
         limits: service.limits,
         open: AtomicUsize::new(0),
         handshakes: AtomicUsize::new(0),
+        peers: Arc::default(),
         accepted: AtomicU64::new(0),
     }))
 }

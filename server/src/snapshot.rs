@@ -63,6 +63,34 @@ pub struct FunctionRow {
     pub host_unit: String,
 }
 
+/// One line of `members`: a pool member.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct MemberRow {
+    /// Name, e.g. `ADJ00001`.
+    pub member: String,
+    /// Connections it has, closing ones included.
+    pub connections: u64,
+    /// Handshakes in flight.
+    pub handshakes: u64,
+    /// Those of them that wait for a card (or, with a pool, for a thread).
+    pub suspended: u64,
+    /// Stacks that are mapped: in use, and kept for the next handshakes.
+    pub stacks: u64,
+    /// Bytes of a stack that the deepest handshake of the self-test has touched; with `stacks` it
+    /// bounds what they have resident.
+    pub stack_bytes: u64,
+    /// Turns of the event loop.
+    pub turns: u64,
+    /// CPU time of a turn in microseconds, median.
+    pub turn_cpu_p50_us: f64,
+    /// The same, of 99 % of the turns.
+    pub turn_cpu_p99_us: f64,
+    /// The same, of 99.9 %.
+    pub turn_cpu_p999_us: f64,
+    /// The longest turn.
+    pub turn_cpu_max_us: f64,
+}
+
 /// State of the daemon.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -117,6 +145,10 @@ pub trait Source: Send + Sync {
     fn cards(&self) -> Vec<CardRow>;
     /// Functions, in the order of the function table.
     fn functions(&self) -> Vec<FunctionRow>;
+    /// Pool members; none where nothing is served.
+    fn members(&self) -> Vec<MemberRow> {
+        Vec::new()
+    }
     /// State of the daemon.
     fn status(&self) -> Status;
     /// Carries out an order of somebody who may give it.

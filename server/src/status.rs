@@ -8,10 +8,11 @@ use std::time::Instant;
 use engine::crypto::Crypto;
 
 use crate::backend::Target;
+use crate::net::gauges::Gauges;
 use crate::observe::{Event, Level, Log};
 use crate::order::Order;
 use crate::runtime::Runtime;
-use crate::snapshot::{BackendRow, CardRow, FunctionRow, ServiceStatus, Source, Status};
+use crate::snapshot::{BackendRow, CardRow, FunctionRow, MemberRow, ServiceStatus, Source, Status};
 
 /// Cards and queues, each card before its queues.
 #[must_use]
@@ -130,17 +131,25 @@ impl Source for Fresh {
 #[derive(Debug)]
 pub struct Running {
     runtime: Arc<Runtime>,
-    members: usize,
+    members: Vec<Arc<Gauges>>,
+    stack_bytes: usize,
     draining: Arc<AtomicBool>,
     started: Instant,
     log: Log,
 }
 
 impl Running {
-    /// Looks at `runtime`; `draining` is set by the supervisor, and orders are noted in `log`.
+    /// Looks at `runtime` and its members; `draining` is set by the supervisor, `stack_bytes` is
+    /// what the self-test has found, and orders are noted in `log`.
     #[must_use]
-    pub fn new(runtime: Arc<Runtime>, members: usize, draining: Arc<AtomicBool>, log: Log) -> Self {
-        Self { runtime, members, draining, started: Instant::now(), log }
+    pub fn new(
+        runtime: Arc<Runtime>,
+        members: Vec<Arc<Gauges>>,
+        stack_bytes: usize,
+        draining: Arc<AtomicBool>,
+        log: Log,
+    ) -> Self {
+        Self { runtime, members, stack_bytes, draining, started: Instant::now(), log }
     }
 }
 
@@ -151,6 +160,10 @@ impl Source for Running {
 
     fn functions(&self) -> Vec<FunctionRow> {
         functions(&self.runtime.crypto)
+    }
+
+    fn members(&self) -> Vec<MemberRow> {
+        self.members.iter().map(|gauges| gauges.row(self.stack_bytes)).collect()
     }
 
     fn status(&self) -> Status {
@@ -164,7 +177,7 @@ impl Source for Running {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             pid: std::process::id(),
             uptime_s: self.started.elapsed().as_secs(),
-            members: self.members,
+            members: self.members.len(),
             draining: self.draining.load(Ordering::Relaxed),
             services: self.runtime.services().map(service).collect(),
         }

@@ -231,6 +231,18 @@ impl Connection {
         self.hello.is_some()
     }
 
+    /// Whether the client offers to resume a session.
+    #[must_use]
+    pub fn offers_resumption(&self) -> bool {
+        self.hello.as_deref().is_some_and(ClientHello::offers_resumption)
+    }
+
+    /// Whether the next [`Self::advance`] begins a handshake that will need a signature.
+    #[must_use]
+    pub fn begins_full_handshake(&self) -> bool {
+        matches!(self.phase, Phase::Waiting(_)) && !self.answered && !self.offers_resumption()
+    }
+
     /// Whether any byte came from the client.
     #[must_use]
     pub fn has_heard(&self) -> bool {

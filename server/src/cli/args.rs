@@ -115,6 +115,8 @@ pub enum Command {
     Cards(Cards),
     /// List the functions of cpacf with their counters
     Crypto(Crypto),
+    /// List the pool members of a running daemon with the CPU time of their turns
+    Members(Members),
     /// Say what a code means: 8/2B00, 402, "alert 40", CSFPPKS, or the name of a rule
     Explain {
         /// The code; several words are taken as one
@@ -220,6 +222,20 @@ pub struct Crypto {
     /// Where from.
     #[command(flatten)]
     pub place: Where,
+}
+
+/// `adjunct members`.
+#[derive(Debug, Args)]
+pub struct Members {
+    /// Configuration file: its admin socket is asked
+    #[arg(long, short, value_name = "FILE", env = "ADJUNCT_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Admin socket of a running daemon
+    #[arg(long, value_name = "PATH", env = "ADJUNCT_SOCKET")]
+    pub socket: Option<PathBuf>,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
-//! `adjunct cards` and `adjunct crypto`: from a running daemon, or from a set started here.
+//! `adjunct cards` and `adjunct crypto`: from a running daemon, or from a set started here; and
+//! `adjunct members`, from a running daemon.
 
 use std::path::Path;
 
@@ -6,14 +7,14 @@ use engine::crypto::{Fault, WordError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::args::{Cards, CardsOrder, Crypto, Where};
+use super::args::{Cards, CardsOrder, Crypto, Members, Where};
 use super::{check, complain, print, print_json, tables};
 use crate::admin;
 use crate::config::{self, Config};
 use crate::exit::Exit;
 use crate::glue;
 use crate::order::{Answer, Order};
-use crate::snapshot::{CardRow, FunctionRow, Source};
+use crate::snapshot::{CardRow, FunctionRow, MemberRow, Source};
 
 pub(super) fn cards(arguments: &Cards) -> Exit {
     if let Some(order) = &arguments.order {
@@ -93,6 +94,37 @@ pub(super) fn crypto(arguments: &Crypto) -> Exit {
         |set| set.functions(),
         |rows: &[FunctionRow]| tables::functions(rows),
     )
+}
+
+/// Only a running daemon has members.
+pub(super) fn members(arguments: &Members) -> Exit {
+    match ask_members(arguments) {
+        Ok(rows) if arguments.json => print_json(&rows),
+        Ok(rows) => {
+            print(&tables::members(&rows));
+            Exit::Ok
+        }
+        Err(exit) => exit,
+    }
+}
+
+fn ask_members(arguments: &Members) -> Result<Vec<MemberRow>, Exit> {
+    let config = match (&arguments.socket, &arguments.config) {
+        (None, Some(file)) => Some(read(file)?),
+        _ => None,
+    };
+    let configured = config.as_ref().and_then(|config| config.admin_socket.as_ref());
+    let Some(socket) = arguments.socket.as_ref().or(configured) else {
+        complain(
+            "adjunct: no daemon is named; give --socket, or --config with [admin] socket in the \
+             file",
+        );
+        return Err(Exit::Usage);
+    };
+    admin::ask(socket, "members").map_err(|error| {
+        complain(&format!("adjunct: {error}"));
+        error.exit()
+    })
 }
 
 /// Gets rows and prints them.

@@ -52,6 +52,7 @@ fn run(arguments: Arguments) -> Exit {
         Some(Command::Demo { once }) => crate::demo::run(once, arguments.color.into()),
         Some(Command::Cards(cards)) => look::cards(&cards),
         Some(Command::Crypto(crypto)) => look::crypto(&crypto),
+        Some(Command::Members(members)) => look::members(&members),
         Some(Command::Explain { code, json }) => explain::explain(&code.join(" "), json),
         None => {
             complain("no command given; try `adjunct demo`, or `adjunct --help`");

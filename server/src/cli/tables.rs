@@ -1,11 +1,11 @@
-//! Tables of `adjunct cards` and `adjunct crypto`.
+//! Tables of `adjunct cards`, `adjunct crypto` and `adjunct members`.
 //!
 //! `cards` has the layout of lszcrypt (s390-tools): same columns, widths and words, so that scripts
 //! written for it work. `crypto` follows icastats in what it counts.
 
 use std::fmt::Write as _;
 
-use crate::snapshot::{CardRow, FunctionRow};
+use crate::snapshot::{CardRow, FunctionRow, MemberRow};
 
 /// Cards and queues as `lszcrypt`, or `lszcrypt -V` when `wide`.
 #[must_use]
@@ -90,6 +90,44 @@ pub fn functions(rows: &[FunctionRow]) -> String {
         );
         out.push_str(line.trim_end());
         out.push('\n');
+    }
+    out
+}
+
+/// The members of a pool. CPU times of turns are in microseconds.
+#[must_use]
+pub fn members(rows: &[MemberRow]) -> String {
+    let head = format!(
+        "{:<8} {:>11} {:>10} {:>9} {:>6} {:>9} {:>12} {:>8} {:>8} {:>8} {:>9}",
+        "MEMBER",
+        "CONNECTIONS",
+        "HANDSHAKES",
+        "SUSPENDED",
+        "STACKS",
+        "STACK KIB",
+        "TURNS",
+        "P50 US",
+        "P99 US",
+        "P999 US",
+        "MAX US"
+    );
+    let mut out = format!("{head}\n{}\n", "-".repeat(head.len()));
+    for row in rows {
+        let _ = writeln!(
+            out,
+            "{:<8} {:>11} {:>10} {:>9} {:>6} {:>9} {:>12} {:>8.1} {:>8.1} {:>8.1} {:>9.1}",
+            row.member,
+            row.connections,
+            row.handshakes,
+            row.suspended,
+            row.stacks,
+            row.stack_bytes.div_ceil(1024),
+            row.turns,
+            row.turn_cpu_p50_us,
+            row.turn_cpu_p99_us,
+            row.turn_cpu_p999_us,
+            row.turn_cpu_max_us
+        );
     }
     out
 }

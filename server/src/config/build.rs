@@ -107,6 +107,7 @@ fn read_server(node: &Node<'_>, directory: &Path) -> Option<Server> {
         drain: drain.unwrap_or(default.drain),
         fault_injection: table.get("fault_injection").and_then(|n| cex::permission(&n))
             == Some(true),
+        limits: service::server_limits(&table),
     })
 }
 

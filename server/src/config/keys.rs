@@ -49,8 +49,12 @@ pub const KEYS: &[Key] = &[
     key("server", "log", "table", "see [server] log"),
     key("server", "drain", "duration 0s..1h", "\"30s\""),
     key("server", "fault_injection", "boolean", "false"),
+    key("server", "limits", "table", "see [server] limits"),
     key("server.log", "format", "\"json\" or \"text\"", "\"json\""),
     key("server.log", "target", "\"stderr\" or path", "\"stderr\""),
+    key("server.limits", "connections", "integer 1..1000000", "50000"),
+    key("server.limits", "per_peer", "integer 1..1000000", "no limit"),
+    key("server.limits", "hello", "integer 1..1000000", "4096"),
     key("cpacf", "provider", "\"host\"", "\"host\""),
     key("card", "id", "integer 0..255", REQUIRED),
     key("card", "type", "\"CEX8A\" or \"CEX8C\"", REQUIRED),
@@ -103,7 +107,7 @@ pub const KEYS: &[Key] = &[
     key("service.health", "retry_max", "duration 100ms..1h", "\"1m\""),
     key("service.limits", "connections", "integer 1..1000000", "20000"),
     key("service.limits", "handshakes", "integer 1..100000", "4096"),
-    key("service.limits", "per_peer", "integer", LATER),
+    key("service.limits", "per_peer", "integer 1..1000000", "no limit"),
 ];
 
 /// The keys of one table.

@@ -62,6 +62,25 @@ pub struct Server {
     pub drain: Duration,
     /// Whether cards may be broken on purpose: the demo and test builds.
     pub fault_injection: bool,
+    /// Upper limits of the process.
+    pub limits: ServerLimits,
+}
+
+/// `[server] limits`: upper limits of all members and services together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ServerLimits {
+    /// Connections open at once.
+    pub connections: usize,
+    /// Connections of one client: an IPv4 address or an IPv6 network of 64 bits; none: no limit.
+    pub per_peer: Option<usize>,
+    /// Connections that have not sent a complete ClientHello.
+    pub hello: usize,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        Self { connections: 50_000, per_peer: None, hello: 4096 }
+    }
 }
 
 impl Server {
@@ -83,6 +102,7 @@ impl Default for Server {
             log: Log::default(),
             drain: Duration::from_secs(30),
             fault_injection: false,
+            limits: ServerLimits::default(),
         }
     }
 }
@@ -445,11 +465,22 @@ pub struct Limits {
     pub connections: usize,
     /// Handshakes in flight at once.
     pub handshakes: usize,
+    /// Connections of one client; none: no limit.
+    pub per_peer: Option<usize>,
+}
+
+impl Limits {
+    /// Handshakes in flight up to which clients are let in that resume no session. The last eighth
+    /// is for those that do: they cost no signature.
+    #[must_use]
+    pub fn full_handshakes(&self) -> usize {
+        self.handshakes - self.handshakes / 8
+    }
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { connections: 20_000, handshakes: 4096 }
+        Self { connections: 20_000, handshakes: 4096, per_peer: None }
     }
 }
 

@@ -12,8 +12,8 @@ use super::client_auth;
 use super::keys;
 use super::reader::{Node, Table};
 use super::schema::{
-    CertificateFiles, GROUPS, Limits, ProxyProtocol, SUITES, ServerName, Service, Timeouts,
-    Versions,
+    CertificateFiles, GROUPS, Limits, ProxyProtocol, SUITES, ServerLimits, ServerName, Service,
+    Timeouts, Versions,
 };
 
 const MILLISECOND: Duration = Duration::from_millis(1);
@@ -415,5 +415,19 @@ fn limits(service: &Table<'_>) -> Limits {
     Limits {
         connections: integer(&table, "connections", 1..=1_000_000).unwrap_or(default.connections),
         handshakes: integer(&table, "handshakes", 1..=100_000).unwrap_or(default.handshakes),
+        per_peer: integer(&table, "per_peer", 1..=1_000_000),
+    }
+}
+
+/// Reads `[server] limits`.
+pub(super) fn server_limits(server: &Table<'_>) -> ServerLimits {
+    let default = ServerLimits::default();
+    let Some(table) = server.get("limits").and_then(|node| node.table("server.limits")) else {
+        return default;
+    };
+    ServerLimits {
+        connections: integer(&table, "connections", 1..=1_000_000).unwrap_or(default.connections),
+        per_peer: integer(&table, "per_peer", 1..=1_000_000),
+        hello: integer(&table, "hello", 1..=1_000_000).unwrap_or(default.hello),
     }
 }

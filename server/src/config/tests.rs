@@ -128,7 +128,6 @@ fn what_this_version_lacks_is_said_and_never_ignored() {
         ("proxy_protocol = \"v1\"", "service.tn3270.proxy_protocol"),
         ("tls_backend = true", "service.tn3270.tls_backend"),
         ("label = \"TN3270\"", "service.tn3270.label"),
-        ("limits = { per_peer = 3 }", "service.tn3270.limits.per_peer"),
         ("[keydb]", "keydb"),
         ("[cpacf]\nprovider = \"portable\"", "cpacf.provider"),
         ("[[card]]\nid = 0\ntype = \"CEX8A\"\ndomains = [1]\nengine = \"batch\"", "card[0].engine"),

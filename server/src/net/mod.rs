@@ -8,7 +8,9 @@
 
 pub mod dial;
 pub mod endpoint;
+pub mod gauges;
 pub mod listener;
+pub mod queues;
 pub mod relay;
 pub mod session;
 pub mod timers;

@@ -15,8 +15,10 @@ use engine::rules;
 use super::endpoint::{Endpoint, Moved};
 use super::session::{Received, Session, Step, Turn};
 
-/// Reads of one side in one step.
+/// Reads from the client, and records of it, in one step.
 const READS_PER_STEP: usize = 4;
+/// Reads from the backend, of up to 64 KiB, in one step.
+const SEALS_PER_STEP: usize = 1;
 
 impl Session {
     pub(super) fn relay_step(&mut self, turn: &mut Turn<'_>) -> Step {
@@ -198,7 +200,7 @@ impl Session {
 
     fn backend_to_client(&mut self, turn: &mut Turn<'_>) -> Step {
         let mut step = Step::Blocked;
-        for _ in 0..READS_PER_STEP {
+        for _ in 0..SEALS_PER_STEP {
             let before = self.tls.output().len();
             if let Some(error) = self.flush_client() {
                 self.client_broke(turn, &error);

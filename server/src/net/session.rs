@@ -26,14 +26,40 @@ use mio::Registry;
 
 use super::dial::Dial;
 use super::endpoint::{Endpoint, Moved};
+use super::gauges::Gauges;
+use super::queues::Kind;
+use crate::admission::{Denial, Places};
 use crate::runtime::{Address, ServiceRuntime};
 
 /// How long we read away what a client still sends after our FIN.
 const LINGER: Duration = Duration::from_secs(2);
 /// And how much of it.
 const LINGER_BYTES: usize = 256 * 1024;
-/// Steps in one turn of the event loop.
+/// Steps of one session in one turn of the event loop.
 const STEPS_PER_TURN: usize = 16;
+
+/// Bytes a session moves in one turn before others come first. A step more may be moved, which is
+/// at most as much again.
+const BYTES_PER_TURN: u64 = 128 * 1024;
+
+/// A client that has been accepted.
+#[derive(Debug)]
+pub struct Arrival {
+    /// Number the event loop knows the session by.
+    pub key: usize,
+    /// What cards answer to.
+    pub token: u64,
+    /// Its socket.
+    pub client: Endpoint,
+    /// Its address.
+    pub peer: SocketAddr,
+    /// Where it was accepted.
+    pub address: Arc<Address>,
+    /// What it counts as.
+    pub places: Places,
+    /// Figures of its member.
+    pub gauges: Arc<Gauges>,
+}
 
 /// What a step needs of its event loop.
 #[derive(Debug)]
@@ -109,6 +135,8 @@ pub struct Session {
     pub(super) active: Instant,
     accepted: Instant,
     in_handshake: bool,
+    places: Places,
+    gauges: Arc<Gauges>,
     reply: Option<Reply>,
     pub(super) record: Record,
     /// What went wrong outside TLS.
@@ -118,17 +146,10 @@ pub struct Session {
 }
 
 impl Session {
-    /// A session for a client that was accepted on `address`. `token` is what cards answer to.
+    /// A session for a client that has been accepted.
     #[must_use]
-    pub fn new(
-        key: usize,
-        token: u64,
-        client: Endpoint,
-        peer: SocketAddr,
-        address: Arc<Address>,
-        member: &Member,
-        now: Instant,
-    ) -> Self {
+    pub fn new(arrival: Arrival, member: &Member, now: Instant) -> Self {
+        let Arrival { key, token, client, peer, address, places, gauges } = arrival;
         let mut record = Record::new(address.next_connection(), member.name(), SystemTime::now());
         record.peer = Some(peer);
         record.local = client.local_addr();
@@ -148,6 +169,8 @@ impl Session {
             active: now,
             accepted: now,
             in_handshake: false,
+            places,
+            gauges,
             reply: None,
             record,
             note: None,
@@ -199,10 +222,20 @@ impl Session {
         self.backend.as_mut()
     }
 
-    /// Whether the TLS handshake is still going on.
+    /// What it has to do next.
     #[must_use]
-    pub fn is_in_handshake(&self) -> bool {
-        matches!(self.stage, Stage::Handshake)
+    pub fn kind(&self) -> Kind {
+        match self.stage {
+            Stage::Relay => Kind::Data,
+            Stage::Handshake if self.tls.begins_full_handshake() => Kind::Full,
+            _ => Kind::Small,
+        }
+    }
+
+    /// Whether the ClientHello is still waited for.
+    #[must_use]
+    pub fn awaits_hello(&self) -> bool {
+        self.places.awaits_hello()
     }
 
     /// Number the event loop knows the session by.
@@ -239,6 +272,8 @@ impl Session {
 
     /// Moves whatever can be moved.
     pub fn drive(&mut self, turn: &mut Turn<'_>) -> Next {
+        let kind = self.kind();
+        let moved_before = self.record.bytes_in + self.record.bytes_out;
         for _ in 0..STEPS_PER_TURN {
             let step = match &self.stage {
                 Stage::Handshake => self.handshake_step(turn),
@@ -247,9 +282,17 @@ impl Session {
                 Stage::Lingering { .. } => self.linger_step(turn),
                 Stage::Closed => return Next::Finished,
             };
-            if step == Step::Blocked {
-                self.release_idle_memory(turn.member);
-                return Next::Wait;
+            let moved = self.record.bytes_in + self.record.bytes_out - moved_before;
+            match step {
+                Step::Blocked => {
+                    self.release_idle_memory(turn.member);
+                    return Next::Wait;
+                }
+                // What comes next has a queue of its own, or others come first.
+                Step::Moved if self.kind() != kind || moved >= BYTES_PER_TURN => {
+                    return Next::Again;
+                }
+                Step::Moved => {}
             }
         }
         Next::Again
@@ -318,6 +361,9 @@ impl Session {
 
     fn after(&mut self, turn: &mut Turn<'_>, progress: Progress) -> Step {
         let broken = self.flush_client();
+        if self.tls.has_hello() {
+            self.places.leave_hello();
+        }
         match progress {
             Progress::HelloRead => self.admit(turn),
             Progress::Suspended => return Step::Blocked,
@@ -378,16 +424,54 @@ impl Session {
         service.accepted.fetch_add(1, Ordering::Relaxed);
         let open = service.open.fetch_add(1, Ordering::Relaxed) + 1;
         let shaking = service.handshakes.fetch_add(1, Ordering::Relaxed) + 1;
-        let limits = service.limits;
-        self.service = Some(service);
+        self.gauges.handshakes.fetch_add(1, Ordering::Relaxed);
+        self.service = Some(Arc::clone(&service));
         self.in_handshake = true;
+        let denial = self.against(&service, open, shaking);
+        if let Some((rule, reason)) = denial {
+            self.end_tls(turn, rule, reason);
+        }
+    }
+
+    /// What the limits of a service have against one more handshake; both counts include it.
+    fn against(&mut self, service: &ServiceRuntime, open: usize, shaking: usize) -> Option<Denial> {
+        let limits = service.limits;
         if open > limits.connections {
             let reason = format!("the service has {} connections open already", open - 1);
-            self.end_tls(turn, &rules::TOO_MANY_CONNECTIONS, reason);
-        } else if shaking > limits.handshakes {
-            let reason = format!("the service has {} handshakes in flight already", shaking - 1);
-            self.end_tls(turn, &rules::TOO_MANY_HANDSHAKES, reason);
+            return Some((&rules::TOO_MANY_CONNECTIONS, reason));
         }
+        if let (Some(limit), Some(peer)) = (limits.per_peer, self.record.peer) {
+            let (place, count) = service.peers.enter(peer.ip());
+            self.places.service_peer = Some(place);
+            if count > limit {
+                let reason = format!(
+                    "the client has as many connections as limits.per_peer of the service \
+                     allows: {limit}"
+                );
+                return Some((&rules::TOO_MANY_FROM_PEER, reason));
+            }
+        }
+        if shaking > limits.handshakes {
+            let reason = format!("the service has {} handshakes in flight already", shaking - 1);
+            return Some((&rules::TOO_MANY_HANDSHAKES, reason));
+        }
+        if shaking > limits.full_handshakes() && !self.tls.offers_resumption() {
+            let reason = format!(
+                "of {} handshakes that the service allows {} are in flight, and the rest is kept \
+                 for clients that resume a session",
+                limits.handshakes,
+                shaking - 1
+            );
+            return Some((&rules::RESUMPTION_ONLY, reason));
+        }
+        None
+    }
+
+    /// Refuses a client that has not said anything yet: at the door, or to make room for others.
+    /// There is no alert that would have to reach it, so nothing is waited for.
+    pub fn turn_away(&mut self, turn: &mut Turn<'_>, rule: &'static Rule, reason: String) {
+        self.end_tls(turn, rule, reason);
+        self.stage = Stage::Closed;
     }
 
     /// Ends the session by a rule while its TLS side can still say why.
@@ -422,6 +506,7 @@ impl Session {
             return;
         }
         self.leave_handshake();
+        self.places.leave_hello();
         if let Some(backend) = self.backend.take() {
             // A backend that was not told of an orderly end must not take the data for complete.
             if !backend.write_is_shut() || !self.to_backend.is_empty() {
@@ -448,6 +533,7 @@ impl Session {
             && let Some(service) = &self.service
         {
             service.handshakes.fetch_sub(1, Ordering::Relaxed);
+            self.gauges.handshakes.fetch_sub(1, Ordering::Relaxed);
         }
     }
 

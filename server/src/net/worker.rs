@@ -1,37 +1,52 @@
 //! A pool member: one thread, one event loop.
 //!
-//! Order of a turn: data of established connections, then handshakes within a budget of time, then
-//! deadlines, then new connections. An established connection therefore waits for at most one
-//! handshake step, whatever the storm.
+//! Order of a turn: data of established connections, then replies of cards, other work of
+//! sessions (handshakes above all), deadlines, new connections. Each has a slice of time, and the
+//! turn has an end; what is left is taken in the next turn, which then does not wait. At least one
+//! item of each kind is done, so nothing starves, and an established connection waits for a bounded
+//! time, whatever the storm.
 //!
 //! Invariants: nothing is shared with other members but what [`Runtime`] counts; a panic while a
-//! session runs ends that session alone.
+//! session runs ends that session alone; no turn ends with work queued and a poll that waits.
 
-use std::collections::VecDeque;
+use std::collections::BTreeSet;
 use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::Receiver;
-use engine::member::Member;
+use engine::member::{Member, thread_cpu};
+use engine::rules::{self, Rule};
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
 
 use super::dial::{BackendChange, client_token};
 use super::endpoint::Endpoint;
-use super::session::{Next, Session, Turn};
+use super::gauges::{Gauges, TurnEnd};
+use super::queues::RunQueues;
+use super::session::{Arrival, Next, Session, Turn};
 use super::timers::Timers;
+use crate::admission::Admission;
 use crate::observe::{Event, Level, Log};
 use crate::runtime::{Address, Runtime};
 
-/// Time handshakes get in a turn; about half of a full handshake's work on the host.
-const HANDSHAKE_BUDGET: Duration = Duration::from_micros(50);
+/// Time for data of established connections in a turn.
+const DATA_SLICE: Duration = Duration::from_micros(100);
 /// CPU time for replies of cards in a turn: their results are verified here.
-const REPLY_BUDGET: Duration = Duration::from_micros(50);
-/// New connections in a turn and per listener.
-const ACCEPTS_PER_TURN: usize = 64;
+const REPLY_SLICE: Duration = Duration::from_micros(30);
+/// Time for handshakes, dialing and closing in a turn; about half of a full handshake's work on the
+/// host.
+const OTHERS_SLICE: Duration = Duration::from_micros(50);
+/// Time for deadlines in a turn.
+const DEADLINE_SLICE: Duration = Duration::from_micros(20);
+/// Time for new connections in a turn.
+const ACCEPT_SLICE: Duration = Duration::from_micros(20);
+/// After this much of a turn every kind of work gets one item only.
+const TURN: Duration = Duration::from_micros(150);
+/// New connections that a listener which is about to be closed has taken already.
+const LAST_ACCEPTS: usize = 1024;
 /// Pause after the system had no descriptor for a new connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often a draining member looks at its deadlines.
@@ -60,6 +75,23 @@ pub struct Ended {
     pub cut: usize,
 }
 
+/// A part of a turn.
+#[derive(Debug, Clone, Copy)]
+struct Slice {
+    until: Instant,
+}
+
+impl Slice {
+    /// A part of `length` from now on of a turn that began at `turn`.
+    fn of(turn: Instant, length: Duration) -> Self {
+        Self { until: (Instant::now() + length).min(turn + TURN) }
+    }
+
+    fn is_spent(self) -> bool {
+        Instant::now() >= self.until
+    }
+}
+
 struct Listening {
     socket: TcpListener,
     address: Arc<Address>,
@@ -74,9 +106,16 @@ pub struct Worker {
     sessions: Slab<Session>,
     /// Distinguishes sessions that had the same slab key.
     generation: u64,
-    /// Sessions with work, handshakes apart.
-    data: VecDeque<usize>,
-    handshakes: VecDeque<usize>,
+    /// Sessions with work.
+    queues: RunQueues,
+    /// Tokens of the sessions whose ClientHello is not complete: the oldest one first.
+    hellos: BTreeSet<u64>,
+    /// The listener whose turn it is.
+    next_listener: usize,
+    admission: Arc<Admission>,
+    gauges: Arc<Gauges>,
+    /// CPU time of the thread at the end of the last turn.
+    cpu: Duration,
     timers: Timers,
     scratch: Vec<u8>,
     backends: Vec<BackendChange>,
@@ -108,13 +147,13 @@ fn key_of(token: u64) -> usize {
 }
 
 impl Worker {
-    /// A member named `name` over its listening sockets. `wakers` receives what wakes it.
+    /// A member over its listening sockets, and what wakes it.
     ///
     /// # Errors
     ///
     /// When the system has no epoll for it.
     pub fn new(
-        name: String,
+        gauges: Arc<Gauges>,
         runtime: &Runtime,
         sockets: Vec<(TcpListener, Arc<Address>)>,
         commands: Receiver<Command>,
@@ -124,6 +163,7 @@ impl Worker {
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let for_cards = Arc::clone(&waker);
         let (crypto, execution) = (Arc::clone(&runtime.crypto), runtime.execution.clone());
+        let name = gauges.member().to_owned();
         let member = Member::new(name, crypto, execution, runtime.suspended_max, move || {
             // A failed wake-up means that the loop is gone.
             let _ = for_cards.wake();
@@ -140,8 +180,12 @@ impl Worker {
             listeners,
             sessions: Slab::new(),
             generation: 0,
-            data: VecDeque::new(),
-            handshakes: VecDeque::new(),
+            queues: RunQueues::default(),
+            hellos: BTreeSet::new(),
+            next_listener: 0,
+            admission: Arc::clone(&runtime.admission),
+            gauges,
+            cpu: Duration::ZERO,
             timers: Timers::default(),
             scratch: vec![0; SCRATCH_BYTES],
             backends: Vec::new(),
@@ -162,6 +206,7 @@ impl Worker {
     /// When epoll fails, which leaves nothing to do but to end.
     pub fn run(mut self) -> io::Result<Ended> {
         let mut events = Events::with_capacity(EVENTS_PER_POLL);
+        self.cpu = thread_cpu();
         loop {
             let timeout = self.timeout();
             match self.poll.poll(&mut events, timeout) {
@@ -171,21 +216,33 @@ impl Worker {
             let now = Instant::now();
             self.take_events(&events);
             self.take_commands(now);
-            self.take_replies();
             self.run_data(now);
-            self.run_handshakes(now);
+            self.take_replies();
+            self.run_others(now);
             self.run_deadlines(now);
-            self.accept(now);
+            self.accept(Slice::of(now, ACCEPT_SLICE), now);
             self.report_backends();
+            self.note_turn();
             if self.draining.is_some() && self.sessions.is_empty() {
                 return Ok(self.ended);
             }
         }
     }
 
+    /// One clock call a turn; the poll that ended it is part of the next one.
+    fn note_turn(&mut self) {
+        let cpu = thread_cpu();
+        self.gauges.note(TurnEnd {
+            cpu: cpu.saturating_sub(self.cpu),
+            connections: self.sessions.len(),
+            suspended: self.member.suspended(),
+            stacks: self.member.stacks(),
+        });
+        self.cpu = cpu;
+    }
+
     fn timeout(&self) -> Option<Duration> {
-        let more = !self.data.is_empty()
-            || !self.handshakes.is_empty()
+        let more = !self.queues.is_empty()
             || (self.accept_again.is_none() && self.listeners.iter().any(|l| l.pending));
         if more {
             return Some(Duration::ZERO);
@@ -227,7 +284,11 @@ impl Worker {
             for listener in &mut self.listeners {
                 listener.pending = true;
             }
-            self.accept(now);
+            for _ in 0..LAST_ACCEPTS {
+                if !self.accept_one(now) {
+                    break;
+                }
+            }
             self.listeners.clear();
             self.accept_again = None;
             self.draining.get_or_insert(now);
@@ -257,7 +318,7 @@ impl Worker {
     }
 
     fn take_replies(&mut self) {
-        for reply in self.member.replies(REPLY_BUDGET) {
+        for reply in self.member.replies(REPLY_SLICE) {
             let key = key_of(reply.token());
             match self.sessions.get_mut(key) {
                 Some(session) if session.token() == reply.token() => {
@@ -273,34 +334,34 @@ impl Worker {
     fn enqueue(&mut self, key: usize) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         if session.mark_queued() {
-            if session.is_in_handshake() {
-                self.handshakes.push_back(key);
-            } else {
-                self.data.push_back(key);
-            }
+            self.queues.push(session.kind(), key);
         }
     }
 
     fn run_data(&mut self, now: Instant) {
-        for _ in 0..self.data.len() {
-            if let Some(key) = self.data.pop_front() {
-                self.with_session(key, now, Session::drive);
+        let slice = Slice::of(now, DATA_SLICE);
+        for _ in 0..self.queues.data_len() {
+            let Some(key) = self.queues.pop_data() else { return };
+            self.with_session(key, now, Session::drive);
+            if slice.is_spent() {
+                return;
             }
         }
     }
 
-    fn run_handshakes(&mut self, now: Instant) {
-        let start = Instant::now();
-        for _ in 0..self.handshakes.len() {
-            let Some(key) = self.handshakes.pop_front() else { return };
+    fn run_others(&mut self, now: Instant) {
+        let slice = Slice::of(now, OTHERS_SLICE);
+        for _ in 0..self.queues.others_len() {
+            let Some(key) = self.queues.pop_other() else { return };
             self.with_session(key, now, Session::drive);
-            if start.elapsed() >= HANDSHAKE_BUDGET {
+            if slice.is_spent() {
                 return;
             }
         }
     }
 
     fn run_deadlines(&mut self, now: Instant) {
+        let slice = Slice::of(now, DEADLINE_SLICE);
         while let Some((_, key)) = self.timers.pop_due(now) {
             let Some(session) = self.sessions.get_mut(key) else { continue };
             *session.deadline_set() = None;
@@ -312,6 +373,9 @@ impl Worker {
                 session.expire(turn);
                 session.drive(turn)
             });
+            if slice.is_spent() {
+                return;
+            }
         }
     }
 
@@ -340,6 +404,9 @@ impl Worker {
         if let Some(record) = session.take_record() {
             self.log.record(*record);
         }
+        if !session.awaits_hello() {
+            self.hellos.remove(&session.token());
+        }
         match next {
             Next::Wait => self.arm(key),
             Next::Again => {
@@ -349,6 +416,7 @@ impl Worker {
             Next::Finished => {
                 let set = *session.deadline_set();
                 self.timers.clear(key, set);
+                self.hellos.remove(&session.token());
                 self.sessions.remove(key);
             }
         }
@@ -365,31 +433,41 @@ impl Worker {
         }
     }
 
-    fn accept(&mut self, now: Instant) {
+    /// Takes new connections for a slice of a turn, and at least one.
+    fn accept(&mut self, slice: Slice, now: Instant) {
+        while self.accept_one(now) && !slice.is_spent() {}
+    }
+
+    /// Takes one new connection, of each listener in turn; false when there is none.
+    fn accept_one(&mut self, now: Instant) -> bool {
         if self.accept_again.is_some_and(|at| now < at) {
-            return;
+            return false;
         }
         self.accept_again = None;
-        for position in 0..self.listeners.len() {
-            for _ in 0..ACCEPTS_PER_TURN {
-                let Some(listener) = self.listeners.get_mut(position) else { return };
-                if !listener.pending {
-                    break;
-                }
+        for _ in 0..self.listeners.len() {
+            let position = self.next_listener % self.listeners.len();
+            self.next_listener = position + 1;
+            let listener = &mut self.listeners[position];
+            while listener.pending {
                 match listener.socket.accept() {
                     Ok((stream, peer)) => {
                         self.accept_failing = false;
                         let address = Arc::clone(&listener.address);
                         self.take_in(stream, peer, address, now);
+                        return true;
                     }
                     Err(e) if e.kind() == ErrorKind::WouldBlock => listener.pending = false,
                     // The client was gone before we came to it.
-                    Err(e) if e.kind() == ErrorKind::ConnectionAborted => {}
+                    Err(e) if e.kind() == ErrorKind::ConnectionAborted => return true,
                     Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                    Err(e) => return self.accept_failed(&e, now),
+                    Err(e) => {
+                        self.accept_failed(&e, now);
+                        return false;
+                    }
                 }
             }
         }
+        false
     }
 
     /// Out of descriptors or memory: those that are open go on, and we look again after a pause.
@@ -420,9 +498,38 @@ impl Worker {
         }
         self.generation += 1;
         let token = token(key, self.generation);
-        let client = Endpoint::connected(stream);
-        entry.insert(Session::new(key, token, client, peer, address, &self.member, now));
-        self.enqueue(key);
+        let (places, denial) = self.admission.enter(peer.ip());
+        let (client, gauges) = (Endpoint::connected(stream), Arc::clone(&self.gauges));
+        let arrival = Arrival { key, token, client, peer, address, places, gauges };
+        entry.insert(Session::new(arrival, &self.member, now));
+        self.hellos.insert(token);
+        match denial {
+            Some((rule, reason)) => self.turn_away(key, rule, reason, now),
+            None => {
+                self.enqueue(key);
+                self.make_room_for_hellos(now);
+            }
+        }
+    }
+
+    fn turn_away(&mut self, key: usize, rule: &'static Rule, reason: String, now: Instant) {
+        self.with_session(key, now, |session, turn| {
+            session.turn_away(turn, rule, reason);
+            session.drive(turn)
+        });
+    }
+
+    /// Among too many silent clients the oldest goes: a good one speaks within a round trip. Each
+    /// new one pushes out one at most, so this is bounded, too; other members look at theirs.
+    fn make_room_for_hellos(&mut self, now: Instant) {
+        if let Some(limit) = self.admission.hellos_exceed()
+            && let Some(oldest) = self.hellos.first().copied()
+        {
+            let reason = format!(
+                "more than {limit} clients (server.limits.hello) had sent no complete ClientHello"
+            );
+            self.turn_away(key_of(oldest), &rules::TOO_MANY_HELLOS, reason, now);
+        }
     }
 
     fn report_backends(&mut self) {
