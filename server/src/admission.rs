@@ -129,6 +129,7 @@ impl Drop for PeerPlace {
 #[derive(Debug, Default)]
 pub struct Admission {
     limits: ServerLimits,
+    members: usize,
     /// Connections, closing ones included: each has a descriptor.
     pub connections: Arc<Counter>,
     /// Connections that have not sent a complete ClientHello.
@@ -165,10 +166,10 @@ impl Places {
 pub type Denial = (&'static Rule, String);
 
 impl Admission {
-    /// Counters for these limits.
+    /// Counters for these limits, shared by so many members.
     #[must_use]
-    pub fn new(limits: ServerLimits) -> Self {
-        Self { limits, ..Self::default() }
+    pub fn new(limits: ServerLimits, members: usize) -> Self {
+        Self { limits, members, ..Self::default() }
     }
 
     /// Counts a new connection in, and says what is against it. It is counted in either case, until
@@ -199,10 +200,16 @@ impl Admission {
         (places, None)
     }
 
-    /// The limit that is exceeded by the clients that have not sent a ClientHello, if it is.
+    /// Whether a member that has `own` clients which have not sent a ClientHello must let one go;
+    /// the limit then.
+    ///
+    /// A member knows only its own clients, and one with less than its share keeps them: the flood
+    /// is elsewhere then, and so is the client that nobody will miss.
     #[must_use]
-    pub fn hellos_exceed(&self) -> Option<usize> {
-        (self.hellos.now() > self.limits.hello).then_some(self.limits.hello)
+    pub fn hellos_exceed(&self, own: usize) -> Option<usize> {
+        let limit = self.limits.hello;
+        let share = limit / self.members.max(1);
+        (self.hellos.now() > limit && own > share).then_some(limit)
     }
 }
 
@@ -217,15 +224,16 @@ mod tests {
     #[test]
     fn places_are_counted_until_they_are_dropped() {
         let limits = ServerLimits { connections: 2, per_peer: None, hello: 1 };
-        let admission = Admission::new(limits);
+        let admission = Admission::new(limits, 1);
         let (mut first, denied) = admission.enter(address("192.0.2.1"));
-        assert!(denied.is_none() && admission.hellos_exceed().is_none());
+        assert!(denied.is_none() && admission.hellos_exceed(1).is_none());
         let (second, denied) = admission.enter(address("192.0.2.1"));
         assert!(denied.is_none());
-        assert_eq!(admission.hellos_exceed(), Some(1));
+        assert_eq!(admission.hellos_exceed(2), Some(1));
+        assert_eq!(admission.hellos_exceed(1), None, "a member within its share");
         first.leave_hello();
         assert!(!first.awaits_hello() && second.awaits_hello());
-        assert_eq!(admission.hellos_exceed(), None);
+        assert_eq!(admission.hellos_exceed(2), None);
         let (third, denied) = admission.enter(address("192.0.2.1"));
         assert_eq!(denied.unwrap().0.name, "too-many-connections");
         drop((first, second, third));
@@ -236,7 +244,7 @@ mod tests {
     #[test]
     fn a_peer_is_an_ipv4_address_or_an_ipv6_network_of_64_bits() {
         let admission =
-            Admission::new(ServerLimits { per_peer: Some(1), ..ServerLimits::default() });
+            Admission::new(ServerLimits { per_peer: Some(1), ..ServerLimits::default() }, 2);
         for (first, same, other) in [
             ("192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2"),
             ("2001:db8::1", "2001:db8::ffff:0:0:2", "2001:db8:0:1::1"),
@@ -256,7 +264,7 @@ mod tests {
     #[test]
     fn counting_is_exact_when_many_threads_do_it() {
         let admission =
-            Admission::new(ServerLimits { per_peer: Some(8), ..ServerLimits::default() });
+            Admission::new(ServerLimits { per_peer: Some(8), ..ServerLimits::default() }, 2);
         std::thread::scope(|scope| {
             for thread in 0..4_u8 {
                 let admission = &admission;

@@ -187,7 +187,7 @@ impl Runtime {
             config.services.iter().map(|s| s.limits.handshakes).max().unwrap_or_default();
         let Base { crypto, tickets } = base;
         let execution = execution(config, &crypto)?;
-        let admission = Arc::new(Admission::new(config.server.limits));
+        let admission = Arc::new(Admission::new(config.server.limits, config.server.members()));
         Ok(Self { crypto, tickets, addresses, admission, execution, suspended_max })
     }
 

@@ -8,6 +8,8 @@
 pub(crate) mod blocking;
 pub(crate) mod context;
 pub mod execution;
+#[cfg(feature = "fault-injection")]
+pub mod fault;
 pub(crate) mod fiber;
 pub(crate) mod flight;
 pub(crate) mod pool;

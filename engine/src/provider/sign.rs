@@ -108,6 +108,8 @@ impl Signer for RoutedSigner {
             return Err(Error::General("a signature was asked for outside a handshake".to_owned()));
         };
         context.notes().scheme = Some(self.scheme);
+        #[cfg(feature = "fault-injection")]
+        crate::handshake::fault::strike(&context);
         let result = match &self.key {
             PrivateKey::Protected(key) => sign_in_cpacf(&context, key, message),
             PrivateKey::Card(key) => sign_on_card(&context, key, self.scheme, message),

@@ -520,9 +520,9 @@ impl Worker {
     }
 
     /// Among too many silent clients the oldest goes: a good one speaks within a round trip. Each
-    /// new one pushes out one at most, so this is bounded, too; other members look at theirs.
+    /// new one pushes out one at most, so this is bounded, too.
     fn make_room_for_hellos(&mut self, now: Instant) {
-        if let Some(limit) = self.admission.hellos_exceed()
+        if let Some(limit) = self.admission.hellos_exceed(self.hellos.len())
             && let Some(oldest) = self.hellos.first().copied()
         {
             let reason = format!(

@@ -32,18 +32,18 @@ use socket2::SockRef;
 use tempfile::TempDir;
 
 /// A daemon in this process, with its work of once a second.
-struct Inside {
-    daemon: Option<Arc<Daemon>>,
-    records: Records,
-    address: SocketAddr,
-    pki: Pki,
+pub(crate) struct Inside {
+    pub(crate) daemon: Option<Arc<Daemon>>,
+    pub(crate) records: Records,
+    pub(crate) address: SocketAddr,
+    pub(crate) pki: Pki,
     stop: Arc<AtomicBool>,
     ticks: Option<JoinHandle<()>>,
 }
 
 impl Inside {
     /// One service with one certificate in front of `backend`, and more lines for it.
-    fn start(backend: &Backend, kind: Kind, lines: &[&str]) -> Self {
+    pub(crate) fn start(backend: &Backend, kind: Kind, lines: &[&str]) -> Self {
         let pki = Pki::new();
         let leaf = pki.issue("leaf", &Leaf::new(kind, &[NAME]));
         let address = free_address();
@@ -53,7 +53,7 @@ impl Inside {
     }
 
     /// The services of a configuration, the first of which listens at `address`.
-    fn with(text: &str, pki: Pki, address: SocketAddr) -> Self {
+    pub(crate) fn with(text: &str, pki: Pki, address: SocketAddr) -> Self {
         let directory = TempDir::new().unwrap();
         let path = directory.path().join("adjunct.toml");
         std::fs::write(&path, text).unwrap();
@@ -73,31 +73,31 @@ impl Inside {
         Self { daemon: Some(daemon), records, address, pki, stop, ticks: Some(ticks) }
     }
 
-    fn daemon(&self) -> &Daemon {
+    pub(crate) fn daemon(&self) -> &Daemon {
         self.daemon.as_ref().unwrap()
     }
 
     /// Both default cards have the fault from now on.
-    fn break_cards(&self, fault: Fault) {
+    pub(crate) fn break_cards(&self, fault: Fault) {
         for card in [0, 1] {
             self.daemon().runtime().crypto.cex().inject(Target::Card(card), fault).unwrap();
         }
     }
 
-    fn repair_cards(&self) {
+    pub(crate) fn repair_cards(&self) {
         for card in [0, 1] {
             self.daemon().runtime().crypto.cex().repair(Target::Card(card)).unwrap();
         }
     }
 
     #[track_caller]
-    fn record(&self) -> Record {
+    pub(crate) fn record(&self) -> Record {
         self.records.next(PATIENCE).expect("a record")
     }
 
     /// A good client is served.
     #[track_caller]
-    fn serves(&self) {
+    pub(crate) fn serves(&self) {
         let tls = Client::new(&self.pki).connect(self.address, NAME).unwrap();
         assert_eq!(tls.talk(b"hello").unwrap(), b"hello");
         let record = self.record();
@@ -105,13 +105,13 @@ impl Inside {
     }
 
     /// Handshakes in flight.
-    fn in_flight(&self) -> usize {
+    pub(crate) fn in_flight(&self) -> usize {
         let services = self.daemon().runtime().services();
         services.map(|service| service.handshakes.load(Ordering::Relaxed)).sum()
     }
 
     /// Ends it; all members must go.
-    fn end(mut self) -> Joined {
+    pub(crate) fn end(mut self) -> Joined {
         self.stop.store(true, Ordering::Relaxed);
         self.ticks.take().unwrap().join().unwrap();
         let daemon = Arc::into_inner(self.daemon.take().unwrap()).expect("the last handle");
@@ -121,7 +121,7 @@ impl Inside {
 
 /// A hello that makes the daemon sign. Ours has no key share, so a stock client makes that of
 /// TLS 1.3.
-fn hello(version: u16) -> Vec<u8> {
+pub(crate) fn hello(version: u16) -> Vec<u8> {
     if version == TLS13 {
         Client::new(&Pki::new()).first_flight(NAME)
     } else {

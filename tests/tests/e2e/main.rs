@@ -19,6 +19,8 @@ mod handshake;
 mod health;
 mod hostile;
 mod lifecycle;
+mod limits;
+mod modes;
 mod refusal;
 mod transfer;
 mod unix;
