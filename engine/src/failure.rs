@@ -13,8 +13,9 @@ use crate::hello::{self, ClientHello};
 use crate::record::Refusal;
 use crate::rules::{self, Rule};
 
-/// The refusal that stands for an error of rustls during the handshake.
-pub(crate) fn refusal(error: &Error, hello: Option<&ClientHello>) -> Refusal {
+/// The refusal that stands for an error of rustls during the handshake; `answered` says whether the
+/// hello was found good.
+pub(crate) fn refusal(error: &Error, hello: Option<&ClientHello>, answered: bool) -> Refusal {
     let rule = match (rule(error), hello) {
         // A client with key transport only offers no groups; what it lacks is a suite.
         (rule, Some(hello))
@@ -22,6 +23,7 @@ pub(crate) fn refusal(error: &Error, hello: Option<&ClientHello>) -> Refusal {
         {
             &rules::NO_COMMON_CIPHER
         }
+        (rule, _) if answered && *rule == rules::UNDECODABLE_HELLO => &rules::MALFORMED_MESSAGE,
         (rule, _) => rule,
     };
     with_alerts(rule.refusal(reason(error, rule, hello)), error)
@@ -116,9 +118,6 @@ fn rule(error: &Error) -> &'static Rule {
         Error::InvalidMessage(InvalidMessage::MessageTooLarge) | Error::PeerSentOversizedRecord => {
             &rules::RECORD_OVERFLOW
         }
-        Error::InvalidMessage(InvalidMessage::CertificatePayloadTooLarge) => {
-            &rules::CLIENT_CERT_MALFORMED
-        }
         Error::InvalidMessage(_) => &rules::UNDECODABLE_HELLO,
         Error::InappropriateMessage { .. } | Error::InappropriateHandshakeMessage { .. } => {
             &rules::UNEXPECTED_MESSAGE
@@ -194,7 +193,7 @@ mod tests {
             (Error::General("what".to_owned()), "internal-error"),
         ];
         for (error, rule) in cases {
-            assert_eq!(refusal(&error, None).rule, rule, "{error:?}");
+            assert_eq!(refusal(&error, None, false).rule, rule, "{error:?}");
         }
     }
 
@@ -205,12 +204,14 @@ mod tests {
         assert_eq!((refused.rule, refused.alert_sent), ("record-overflow", Some(Alert(50))));
         let corrupt = Error::InvalidMessage(InvalidMessage::InvalidContentType);
         assert_eq!(traffic_refusal(&corrupt).rule, "malformed-record");
-        assert_eq!(refusal(&corrupt, None).rule, "undecodable-hello");
+        assert_eq!(refusal(&corrupt, None, false).rule, "undecodable-hello");
+        assert_eq!(refusal(&corrupt, None, true).rule, "malformed-message");
     }
 
     #[test]
     fn reasons_are_words() {
-        let refusal = refusal(&PeerMisbehaved::ServerNameMustContainOneHostName.into(), None);
+        let refusal =
+            refusal(&PeerMisbehaved::ServerNameMustContainOneHostName.into(), None, false);
         let expected = "the client broke the protocol: server name must contain one host name";
         assert_eq!(refusal.reason, expected);
     }
@@ -219,16 +220,26 @@ mod tests {
     fn a_client_with_key_transport_only_lacks_a_suite_not_a_group() {
         let no_group = PeerIncompatible::NoKxGroupsInCommon.into();
         let key_transport = ClientHello { suites: vec![0x009C], ..ClientHello::default() };
-        assert_eq!(refusal(&no_group, Some(&key_transport)).rule, "no-common-cipher");
+        assert_eq!(refusal(&no_group, Some(&key_transport), false).rule, "no-common-cipher");
         let ephemeral = ClientHello { suites: vec![0xC02F], ..ClientHello::default() };
-        assert_eq!(refusal(&no_group, Some(&ephemeral)).rule, "no-common-group");
+        assert_eq!(refusal(&no_group, Some(&ephemeral), false).rule, "no-common-group");
     }
 
     #[test]
     fn a_received_alert_is_named() {
-        let refusal = refusal(&Error::AlertReceived(AlertDescription::UnknownCA), None);
+        let refusal = refusal(&Error::AlertReceived(AlertDescription::UnknownCA), None, false);
         assert_eq!(refusal.alert_received, Some(Alert(48)));
         assert!(refusal.reason.contains("unknown_ca"), "{}", refusal.reason);
+    }
+
+    #[test]
+    fn tls_1_2_knows_no_certificate_required() {
+        let mut output = [21, 3, 3, 0, 2, 2, 116];
+        correct_plaintext_alert(&mut output);
+        assert_eq!(plaintext_alert(&output), Some(Alert(40)));
+        let mut other = [21, 3, 3, 0, 2, 2, 48];
+        correct_plaintext_alert(&mut other);
+        assert_eq!(plaintext_alert(&other), Some(Alert(48)));
     }
 
     #[test]

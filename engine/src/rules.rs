@@ -214,6 +214,9 @@ rules! {
     CRYPTO_FAILED "crypto-failed" DEVICE Refused ERR_CRYPTO INTERNAL_ERROR
         "a crypto function other than the signature failed"
         "see return and reason code; `adjunct crypto` shows the state of the functions";
+    MALFORMED_MESSAGE "malformed-message" PEER Refused ERR_BAD_MESSAGE DECODE_ERROR
+        "a message of the handshake after the ClientHello is malformed or longer than 64 KiB"
+        "the client breaks the protocol, or its certificate chain is far too long";
     CLIENT_CERT_MISSING "client-cert-missing" PEER Refused
         ERR_NO_CERTIFICATE CERTIFICATE_REQUIRED
         "the service requires a client certificate and the client sent none"

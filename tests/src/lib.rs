@@ -21,6 +21,7 @@
 pub mod backend;
 pub mod bulk;
 pub mod client;
+pub mod client_pki;
 pub mod config;
 pub mod daemon;
 pub mod fuzz;

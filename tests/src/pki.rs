@@ -46,7 +46,7 @@ impl Kind {
         matches!(self, Self::Rsa2048 | Self::Rsa3072 | Self::Rsa4096)
     }
 
-    fn fresh(self) -> KeyPair {
+    pub(crate) fn fresh(self) -> KeyPair {
         let rsa = |size| KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, size);
         match self {
             Self::Rsa2048 => rsa(RsaKeySize::_2048),
@@ -59,7 +59,7 @@ impl Kind {
         .expect("a key")
     }
 
-    fn key(self) -> KeyPair {
+    pub(crate) fn key(self) -> KeyPair {
         static MADE: OnceLock<Mutex<HashMap<Kind, String>>> = OnceLock::new();
         if !self.is_rsa() {
             return self.fresh();

@@ -4,8 +4,9 @@ use std::any::Any;
 use std::sync::Arc;
 
 use rustls::server::UnbufferedServerConnection;
+use rustls::{HandshakeKind, ProtocolVersion};
 
-use super::{Connection, Phase, Progress, known, rule_outcome};
+use super::{Connection, Phase, Progress, alert_record, known, rule_outcome};
 use crate::certs::RefusedClient;
 use crate::failure;
 use crate::handshake::context::{Notes, SigningFailure};
@@ -182,10 +183,11 @@ impl Connection {
                     self.negotiated.client_certificate = leaf;
                     refusal
                 }
-                None => failure::refusal(&error, self.hello.as_deref()),
+                None => failure::refusal(&error, self.hello.as_deref(), self.answered),
             };
             if flight.output.is_empty() {
-                refusal.alert_sent = None;
+                refusal.alert_sent = refusal.alert_sent.filter(|_| writes_in_clear(&flight));
+                flight.output.extend(refusal.alert_sent.iter().flat_map(|a| alert_record(*a)));
             } else if let Some(alert) = failure::plaintext_alert(&flight.output) {
                 refusal.alert_sent = Some(alert);
             }
@@ -267,6 +269,14 @@ impl Connection {
             self.fail(refusal, outcome);
         }
     }
+}
+
+/// Whether an alert can be sent where rustls has queued none, which it does not for every error.
+/// In a full handshake of TLS 1.2 our side is encrypted from the flight on that completes it.
+fn writes_in_clear(flight: &Flight) -> bool {
+    let full = [HandshakeKind::Full, HandshakeKind::FullWithHelloRetryRequest];
+    flight.tls.protocol_version() == Some(ProtocolVersion::TLSv1_2)
+        && flight.tls.handshake_kind().is_some_and(|kind| full.contains(&kind))
 }
 
 fn panic_text(payload: &(dyn Any + Send)) -> String {

@@ -74,9 +74,9 @@ struct Connection<'a> {
 #[derive(Debug, Serialize)]
 struct Client<'a> {
     #[serde(rename = "client.subject")]
-    subject: Cow<'a, str>,
+    subject: &'a str,
     #[serde(rename = "client.issuer")]
-    issuer: Cow<'a, str>,
+    issuer: &'a str,
     #[serde(rename = "client.serial")]
     serial: &'a str,
     #[serde(rename = "client.fingerprint_sha256")]
@@ -166,8 +166,9 @@ pub fn record(record: &Record) -> serde_json::Result<String> {
 
 fn client(certificate: &ClientCertificate) -> Client<'_> {
     Client {
-        subject: printable(&certificate.subject),
-        issuer: printable(&certificate.issuer),
+        // The engine has escaped them, in the way of RFC 4514, which a reader can take apart again.
+        subject: &certificate.subject,
+        issuer: &certificate.issuer,
         serial: &certificate.serial,
         fingerprint: &certificate.fingerprint_sha256,
         verified: certificate.verified,

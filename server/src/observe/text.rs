@@ -139,8 +139,8 @@ fn client(record: &Record) -> String {
     let Some(certificate) = &record.client_certificate else { return String::new() };
     format!(
         "{}, issued by {}, serial {}{}",
-        printable(&certificate.subject),
-        printable(&certificate.issuer),
+        certificate.subject,
+        certificate.issuer,
         certificate.serial,
         if certificate.verified { "" } else { ", not accepted" },
     )

@@ -12,10 +12,12 @@ use std::sync::{Arc, Mutex};
 
 use rustls::crypto::aws_lc_rs::{self, kx_group};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
+use rustls::sign::{CertifiedKey, SigningKey, SingleCertAndKey};
 use rustls::{ClientConfig, ClientConnection, HandshakeKind, RootCertStore};
-use rustls_pki_types::ServerName;
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 
-use crate::pki::Pki;
+use crate::pki::{Issued, Pki};
 use crate::process::PATIENCE;
 
 /// What a client offers.
@@ -75,6 +77,26 @@ impl Client {
         Self { config: Arc::new(config) }
     }
 
+    /// The same client, showing a certificate when it is asked for one.
+    #[must_use]
+    pub fn showing(self, issued: &Issued) -> Self {
+        let chain = CertificateDer::pem_file_iter(&issued.cert).expect("a file");
+        let chain = chain.collect::<Result<Vec<_>, _>>().expect("a chain");
+        self.showing_chain(chain, signing_key(issued))
+    }
+
+    /// The same client, showing any chain and signing with any key.
+    #[must_use]
+    pub fn showing_chain(
+        mut self,
+        chain: Vec<CertificateDer<'static>>,
+        key: Arc<dyn SigningKey>,
+    ) -> Self {
+        let shown = SingleCertAndKey::from(CertifiedKey::new(chain, key));
+        Arc::make_mut(&mut self.config).client_auth_cert_resolver = Arc::new(shown);
+        self
+    }
+
     /// What it offers and trusts.
     pub(super) fn config(&self) -> &ClientConfig {
         &self.config
@@ -117,6 +139,13 @@ impl Client {
         }
         Ok(Tls { socket, state: Mutex::new(tls), wire: Mutex::default() })
     }
+}
+
+/// The private key of `issued`.
+#[must_use]
+pub fn signing_key(issued: &Issued) -> Arc<dyn SigningKey> {
+    let key = PrivateKeyDer::from_pem_file(&issued.key).expect("a key");
+    aws_lc_rs::sign::any_supported_type(&key).expect("a key that signs")
 }
 
 /// An established connection that two threads may use, one for each direction.

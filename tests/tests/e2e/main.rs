@@ -13,6 +13,7 @@
 
 mod backends;
 mod choice;
+mod client_auth;
 mod ending;
 mod faults;
 mod handshake;
