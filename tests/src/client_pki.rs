@@ -135,6 +135,16 @@ impl ClientPki {
         self.directory.path().join("stranger.pem")
     }
 
+    /// The file of a CA whose validity has ended.
+    #[must_use]
+    pub fn expired_ca(&self) -> PathBuf {
+        let mut params = Authority::params("Old CA");
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(2021, 1, 1);
+        let certificate = params.self_signed(&Kind::P256.fresh()).expect("a CA");
+        self.write("old-ca.pem", &certificate.pem())
+    }
+
     /// The line of a service's configuration.
     #[must_use]
     pub fn line(&self, mode: &str) -> String {

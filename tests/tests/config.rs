@@ -7,6 +7,7 @@
 use std::path::PathBuf;
 
 use adjunct_tests::adjunct;
+use adjunct_tests::client_pki::ClientPki;
 use adjunct_tests::pki::{Issued, Kind, Leaf, Pki};
 use adjunct_tests::tidy::Tree;
 
@@ -262,4 +263,41 @@ fn codes_functions_and_cards_are_explained_without_a_daemon() {
     let _ = adjunct!().run(&["explain", "40"]).success().says("handshake");
     assert_ne!(adjunct!().run(&["explain", "no-such-thing"]).code, Some(0));
     let _ = adjunct!().run(&["crypto"]).success().says("KMA").says("256");
+}
+
+#[test]
+fn a_file_of_client_cas_is_judged_like_a_certificate() {
+    let place = Place::new();
+    let clients = ClientPki::new();
+    let write = |name: &str, text: &str| {
+        let path = place.pki.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let ca = std::fs::read_to_string(clients.ca()).unwrap();
+    let leaf = std::fs::read_to_string(clients.good("leaf", Kind::P256).cert).unwrap();
+    let expired = std::fs::read_to_string(clients.expired_ca()).unwrap();
+    let damaged = ca.replacen("MII", "***", 1);
+    for (path, code, words) in [
+        (place.pki.path().join("nowhere.pem"), 66, ["does not exist", "client_auth.ca"]),
+        (write("empty.pem", " "), 65, ["the file is empty", "client_auth.ca"]),
+        (write("noise.pem", "what"), 65, ["not PEM", "client_auth.ca"]),
+        (
+            write("key.pem", &std::fs::read_to_string(&place.good.key).unwrap()),
+            65,
+            ["no certificate in the file", "client_auth.ca"],
+        ),
+        (write("damaged.pem", &damaged), 65, ["[ca-", "client_auth.ca"]),
+        (write("leaf.pem", &leaf), 65, ["[ca-not-a-ca]", "certificate 1"]),
+        (write("old.pem", &format!("{ca}{expired}")), 65, ["[ca-expired]", "certificate 2"]),
+        (write("two.pem", &format!("{leaf}{expired}")), 65, ["[ca-not-a-ca]", "[ca-expired]"]),
+    ] {
+        let line = format!("client_auth = {{ mode = \"required\", ca = {path:?} }}");
+        place.refuses(&place.good(&line), code, &words);
+    }
+    // Order and repetition do not matter.
+    let twice = write("twice.pem", &format!("{ca}{ca}"));
+    let line = format!("client_auth = {{ mode = \"optional\", ca = {twice:?} }}");
+    std::fs::write(&place.config, place.good(&line)).unwrap();
+    let _ = adjunct!().with_file("check", &place.config).success();
 }

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::schema::{
-    BackendAddress, Card, CardEngine, CardType, Cex, EcdsaRoute, HealthPolicy, LogFormat,
-    LogTarget, NoCard, ProxyProtocol, ServerName, Verify,
+    BackendAddress, Card, CardEngine, CardType, Cex, ClientAuth, EcdsaRoute, HealthPolicy,
+    LogFormat, LogTarget, NoCard, ProxyProtocol, ServerName, Verify,
 };
 use super::{
     BuildFault, CertFault, CertSummary, Config, Fault, Inspect, KEYS, LATER, Look, REQUIRED,
@@ -172,6 +172,33 @@ fn cards_are_broken_by_a_test_build_only() {
     ] {
         let report = with(&format!("{allowed}[[fault]]\n{wrong}\n"));
         assert_eq!(only(&report).1, key, "{wrong}");
+    }
+}
+
+#[test]
+fn client_certificates_need_a_mode_and_a_file_of_cas() {
+    let read = |line: &str| with(line).config.unwrap().services.remove(0).client_auth;
+    let ca = PathBuf::from("/etc/adjunct/clients.pem");
+    for none in ["client_auth = \"none\"", "client_auth = { mode = \"none\" }"] {
+        assert_eq!(read(none), ClientAuth::None);
+    }
+    let of = |mode| format!("client_auth = {{ mode = \"{mode}\", ca = \"clients.pem\" }}");
+    assert_eq!(read(&of("optional")), ClientAuth::Optional(ca.clone()));
+    assert_eq!(read(&of("required")), ClientAuth::Required(ca));
+    for (line, key, said) in [
+        ("client_auth = \"required\"", "", "which CAs to trust"),
+        ("client_auth = { mode = \"required\" }", ".ca", "missing"),
+        ("client_auth = { mode = \"optional\", ca = \"\" }", ".ca", "not a path"),
+        ("client_auth = { ca = \"clients.pem\" }", ".mode", "missing"),
+        (&of("none"), ".ca", "not asked"),
+        (&of("requird"), ".mode", "did you mean \"required\""),
+        ("client_auth = { mode = \"none\", crl = \"a\" }", ".crl", "unknown key"),
+        ("client_auth = true", "", "text"),
+    ] {
+        let report = with(line);
+        let (at, found, what, _) = only(&report);
+        assert_eq!((at, found), (8, format!("service.tn3270.client_auth{key}").as_str()), "{line}");
+        assert!(what.contains(said), "{line}: {what}");
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod crafted;
 pub mod curl;
 pub mod gnutls;
+pub mod java;
 pub mod node;
 pub mod openssl;
 pub mod python;

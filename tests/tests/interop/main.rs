@@ -5,5 +5,6 @@
 //! this; the others are skipped with their reason, or required by `ADJUNCT_REQUIRE_ALL=1`.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
 
+mod client_certs;
 mod clients;
 mod openssl;
