@@ -414,6 +414,24 @@ mod tests {
     }
 
     #[test]
+    fn what_is_too_long_is_not_kept() {
+        let ticketer = ServiceTicketer::new(ring(Instant::now()), "a", b"").unwrap();
+        let cache = SessionCache::new(2, Duration::from_secs(60));
+        for (length, kept) in [(SESSION_BYTES_MAX, true), (SESSION_BYTES_MAX + 1, false)] {
+            let session = vec![7; length];
+            assert_eq!(ticketer.encrypt(&session).is_some(), kept);
+            assert_eq!(cache.put(vec![1], session), kept);
+        }
+    }
+
+    #[test]
+    fn a_session_that_has_ended_does_not_go_on() {
+        let now = UnixTime::now().as_secs();
+        assert!(goes_on_until(NO_END) && goes_on_until(now + 60));
+        assert!(!goes_on_until(now - 1) && !goes_on_until(0));
+    }
+
+    #[test]
     fn the_session_cache_is_bounded_and_forgets_the_oldest() {
         let cache = SessionCache::new(2, Duration::from_secs(60));
         for id in 0..3u8 {

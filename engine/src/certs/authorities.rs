@@ -228,3 +228,71 @@ fn blocked(error: &cpacf::Error) -> CertFault {
         "`adjunct crypto` shows which functions are blocked",
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair, KeyUsagePurpose};
+
+    use super::*;
+
+    fn pem(change: impl FnOnce(&mut CertificateParams)) -> String {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        change(&mut params);
+        params.self_signed(&KeyPair::generate().unwrap()).unwrap().pem()
+    }
+
+    fn load(pem: &str) -> Result<Authorities, Vec<&'static str>> {
+        let rules = |faults: Vec<CertFault>| faults.into_iter().map(|fault| fault.rule).collect();
+        load_authorities(pem.as_bytes(), SystemTime::now()).map_err(rules)
+    }
+
+    #[test]
+    fn order_and_repetition_are_no_matter_and_another_ca_is() {
+        let (a, b, c) = (pem(|_| {}), pem(|_| {}), pem(|_| {}));
+        let digest = |text: &str| load(text).unwrap().digest;
+        assert_eq!(digest(&format!("{a}{b}")), digest(&format!("{b}{a}{b}")));
+        assert_eq!(load(&format!("{a}{a}")).unwrap().subjects().len(), 1);
+        assert_ne!(digest(&format!("{a}{b}")), digest(&format!("{a}{c}")));
+        assert_ne!(digest(&a), digest(&format!("{a}{b}")));
+    }
+
+    #[test]
+    fn a_certificate_that_may_not_sign_is_no_ca() {
+        let no_ca = pem(|params| params.is_ca = IsCa::ExplicitNoCa);
+        let crl_only = pem(|params| params.key_usages = vec![KeyUsagePurpose::CrlSign]);
+        for text in [no_ca, crl_only] {
+            assert_eq!(load(&text).unwrap_err(), ["ca-not-a-ca"]);
+        }
+        let young = pem(|params| params.not_before = rcgen::date_time_ymd(2098, 1, 1));
+        let old = pem(|params| params.not_after = rcgen::date_time_ymd(2000, 1, 1));
+        assert_eq!(load(&format!("{young}{old}")).unwrap_err(), ["ca-not-yet-valid", "ca-expired"]);
+        assert_eq!(load("").unwrap_err(), ["ca-empty"]);
+        assert_eq!(load("x").unwrap_err(), ["ca-missing"]);
+    }
+
+    #[test]
+    fn a_large_set_is_not_announced() {
+        let some = pem(|_| {});
+        assert!(load(&some).unwrap().are_announced());
+        let long = |params: &mut CertificateParams| {
+            params.distinguished_name.push(rcgen::DnType::OrganizationName, "x".repeat(9000));
+        };
+        assert!(!load(&format!("{}{}", pem(long), pem(long))).unwrap().are_announced());
+    }
+
+    #[test]
+    fn every_rule_of_this_file_can_be_explained() {
+        let source = include_str!("authorities.rs");
+        let (source, _) = source.split_once("#[cfg(test)]").unwrap_or_default();
+        let named = source.split("CertFault::new(").skip(1).filter_map(|rest| {
+            let rest = rest.trim_start().strip_prefix('"')?;
+            rest.split('"').next()
+        });
+        let named: Vec<&str> = named.collect();
+        assert!(named.len() >= AUTHORITY_LOADING.len(), "{named:?}");
+        for name in named {
+            assert!(AUTHORITY_LOADING.iter().any(|rule| rule.name == name), "{name}");
+        }
+    }
+}

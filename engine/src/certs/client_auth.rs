@@ -282,3 +282,59 @@ fn past(end: UnixTime) -> u64 {
 fn ahead(begin: UnixTime) -> u64 {
     begin.as_secs().saturating_sub(UnixTime::now().as_secs())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant, SystemTime};
+
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+    use rustls::server::ProducesTickets;
+
+    use super::*;
+    use crate::tickets::{ServiceTicketer, TicketRing};
+
+    fn ca() -> Authorities {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        Authorities::of(vec![certificate.der().clone()], SystemTime::now()).unwrap()
+    }
+
+    #[test]
+    fn another_mode_and_another_ca_are_other_rules() {
+        let (ours, theirs) = (ca(), ca());
+        let demands = [
+            ClientAuth::None,
+            ClientAuth::Optional { roots: ours.clone() },
+            ClientAuth::Required { roots: ours.clone() },
+            ClientAuth::Required { roots: theirs },
+        ];
+        let hour = Duration::from_secs(3600);
+        let ring = TicketRing::new(hour, hour, Instant::now()).unwrap();
+        let ticketer = |demand: &ClientAuth| {
+            ServiceTicketer::new(Arc::clone(&ring), "same", &demand.rules()).unwrap()
+        };
+        for (number, one) in demands.iter().enumerate() {
+            let ticket = ticketer(one).encrypt(b"session").unwrap();
+            for (other_number, other) in demands.iter().enumerate() {
+                let opened = ticketer(other).decrypt(&ticket).is_some();
+                assert_eq!(opened, number == other_number, "{number} {other_number}");
+            }
+        }
+        let again = ClientAuth::Required { roots: ours };
+        assert_eq!(again.rules(), demands[2].rules(), "a restart with the same file");
+    }
+
+    #[test]
+    fn the_error_given_to_rustls_makes_the_alert_of_the_rule() {
+        let rules = rules::ALL.iter().filter(|rule| {
+            let theirs = [&rules::CLIENT_CERT_MISSING, &rules::CLIENT_CERT_UNPROVEN];
+            rule.name.starts_with("client-cert-") && !theirs.contains(rule)
+        });
+        for rule in rules {
+            let Error::InvalidCertificate(error) = error_with_alert_of(rule) else { panic!() };
+            let alert = u8::from(rustls::AlertDescription::from(error));
+            assert_eq!(Some(alert), rule.alert.map(|alert| alert.0), "{}", rule.name);
+        }
+    }
+}

@@ -118,3 +118,51 @@ fn cut(mut text: String) -> String {
     text.push_str(CUT);
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair};
+    use x509_parser::prelude::{FromDer, X509Certificate};
+
+    use super::{TEXT_MAX, common_name, text};
+
+    /// The name with these attributes, as text, and its common name.
+    fn shown(parts: &[(DnType, &str)]) -> (String, Option<String>) {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        for (kind, value) in parts {
+            params.distinguished_name.push(kind.clone(), *value);
+        }
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let (_, certificate) = X509Certificate::from_der(certificate.der()).unwrap();
+        (text(certificate.subject()), common_name(certificate.subject()))
+    }
+
+    #[test]
+    fn names_read_as_rfc_4514_wants_them() {
+        let (name, common) = shown(&[
+            (DnType::CountryName, "DE"),
+            (DnType::OrganizationName, "Example, Inc."),
+            (DnType::CommonName, "app1"),
+        ]);
+        assert_eq!(name, "CN=app1,O=Example\\, Inc.,C=DE");
+        assert_eq!(common.as_deref(), Some("app1"));
+        assert_eq!(shown(&[]), (String::new(), None));
+        let (name, _) = shown(&[(DnType::CustomDnType(vec![1, 3, 9999, 7]), "x")]);
+        assert_eq!(name, "1.3.9999.7=#0c0178");
+    }
+
+    #[test]
+    fn a_hostile_name_is_cut_and_escaped() {
+        let (name, common) = shown(&[(DnType::CommonName, "# a+b=\"\\\n\u{1b}[31m\u{202e},O=CA ")]);
+        assert_eq!(name, "CN=\\# a\\+b=\\\"\\\\\\0a\\1b[31m\\e2\\80\\ae\\,O=CA\\ ");
+        assert!(!common.unwrap().contains(['\n', '\u{1b}']));
+        for filler in ["x", "é", "\n", "\\"] {
+            let long = filler.repeat(100_000 / filler.len());
+            let (name, common) = shown(&[(DnType::CommonName, &long), (DnType::CommonName, &long)]);
+            assert!(name.len() <= TEXT_MAX && name.ends_with("..."), "{filler:?}");
+            assert!(common.is_some_and(|common| common.len() <= TEXT_MAX), "{filler:?}");
+        }
+    }
+}

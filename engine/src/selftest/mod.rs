@@ -245,3 +245,65 @@ fn to_client(server: &mut Connection, client: &mut ClientConnection) -> Result<(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::SystemTime;
+
+    use cpacf::Function;
+    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
+
+    use super::*;
+    use crate::certs;
+    use crate::crypto::CryptoConfig;
+    use crate::service::ServiceSpec;
+    use crate::tickets::TicketRing;
+
+    fn calls(function: Function) -> u64 {
+        let rows = cpacf::stats::snapshot();
+        rows.iter().find(|row| row.function == function).map_or(0, |row| row.calls)
+    }
+
+    #[test]
+    fn a_service_that_asks_for_certificates_passes_its_self_test() {
+        let crypto = Crypto::start(&CryptoConfig::default()).unwrap();
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(vec!["a.test".to_owned()]).unwrap();
+        let pem = params.self_signed(&key).unwrap().pem();
+        let key_pem = key.serialize_pem();
+        let now = SystemTime::now();
+        let leaf = certs::load(&crypto, "a", pem.as_bytes(), key_pem.as_bytes(), now).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let ca = params.self_signed(&key).unwrap().pem();
+        let roots = certs::load_authorities(ca.as_bytes(), now).unwrap();
+        let spec = ServiceSpec {
+            name: "a".to_owned(),
+            sni: Vec::new(),
+            sni_required: false,
+            certificates: vec![leaf],
+            client_auth: ClientAuth::Required { roots },
+            alpn: Vec::new(),
+            tls12: true,
+            tls13: true,
+            suites: Vec::new(),
+            groups: Vec::new(),
+            tickets: 2,
+            session_cache: 16,
+            session_lifetime: PATIENCE,
+        };
+        let ring = TicketRing::new(PATIENCE, PATIENCE, Instant::now()).unwrap();
+        let service = Service::new(spec, &ring).unwrap();
+        let verified = [Function::RsaPssVerify, Function::KdsaEcdsaVerifyP521];
+        let before = verified.map(calls);
+        let mut tested = Tested::default();
+        let found = stacks(&crypto, &service, &mut tested).unwrap();
+        let ordinary = crate::provider::available_groups().len() + 1;
+        assert_eq!(found.handshakes, ordinary + 2 * client::CHAINS.len());
+        assert!(found.bytes_max > 0 && found.bytes_max <= STACK_BYTES / 2, "{found:?}");
+        for (function, before) in verified.into_iter().zip(before) {
+            assert!(calls(function) > before, "{function:?} was not counted");
+        }
+        assert_eq!(stacks(&crypto, &service, &mut tested).unwrap(), StackUse::default());
+        crypto.shutdown();
+    }
+}

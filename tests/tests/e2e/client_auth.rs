@@ -3,7 +3,7 @@
 //! The clients here are rustls with its stock provider; those that others wrote are in the suite of
 //! interoperability.
 
-use std::io;
+use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -11,6 +11,7 @@ use adjunct_tests::backend::Backend;
 use adjunct_tests::client::stock::{Client, Offer, signing_key};
 use adjunct_tests::client_pki::{By, ClientPki, Flaw};
 use adjunct_tests::config::{Service, file};
+use adjunct_tests::hello::{self, Hello, Reply};
 use adjunct_tests::pki::{Issued, Kind, Leaf, Pki};
 use adjunct_tests::record::Record;
 use adjunct_tests::scene::{self, NAME, Scene};
@@ -203,6 +204,65 @@ fn hostile_certificate_messages_are_refused_or_bounded() {
     }
     let client = client(&scene.pki, &TLS13).showing(&good);
     assert_eq!(talk(&client, scene.daemon.address()), Ok(false));
+    scene.daemon.stop();
+}
+
+/// The answer to a handshake message in the place of the client's certificate, in TLS 1.2, where it
+/// can be written by hand.
+fn after_the_hello(address: SocketAddr, message: &[u8]) -> Reply {
+    const HELLO_DONE: &[u8] = &[14, 0, 0, 0];
+    let mut stream = hello::connect(address);
+    stream.write_all(&Hello::of(hello::TLS12, hello::AEAD).to(NAME).record()).unwrap();
+    let mut flight = Vec::new();
+    while !flight.ends_with(HELLO_DONE) {
+        let mut piece = [0; 4096];
+        let count = stream.read(&mut piece).unwrap();
+        assert!(count > 0, "the daemon asks for a certificate");
+        flight.extend_from_slice(&piece[..count]);
+    }
+    let mut record = vec![22, 3, 3];
+    record.extend(u16::try_from(message.len()).unwrap().to_be_bytes());
+    stream.write_all(&[&record, message].concat()).unwrap();
+    hello::collect(&mut stream)
+}
+
+#[test]
+fn a_certificate_message_of_any_bytes_is_refused() {
+    let (echo, mut scene, clients) = demanding("optional");
+    let mut messages: Vec<(Vec<u8>, u8)> = vec![
+        (vec![11, 0, 0, 0], 50),
+        (vec![11, 0, 0, 3, 0, 0, 5], 50),
+        (vec![11, 0, 0, 6, 0, 0, 3, 0, 0, 255], 50),
+        (vec![11, 0, 0, 7, 0, 0, 3, 0, 0, 0, 9], 50),
+        (vec![11, 255, 255, 255, 0, 0, 0], 50),
+        // A certificate of no bytes is one that cannot be read.
+        (vec![11, 0, 0, 6, 0, 0, 3, 0, 0, 0], 42),
+        // CertificateVerify and ClientKeyExchange where the certificate should be.
+        (vec![15, 0, 0, 4, 8, 4, 0, 0], 10),
+        (vec![16, 0, 0, 2, 1, 0], 10),
+    ];
+    let mut state = 1_u32;
+    for length in [1_u8, 5, 40, 200] {
+        let noise = std::iter::repeat_with(|| {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            state.to_be_bytes()[0]
+        });
+        let body: Vec<u8> = noise.take(usize::from(length)).collect();
+        let list = [&[11, 0, 0, length + 6, 0, 0, length + 3, 0, 0, length][..], &body].concat();
+        messages.push((list, 42));
+        messages.push(([&[11, 0, 0, length, 0, 1, 0][..], &body[1..]].concat(), 50));
+    }
+    for (message, alert) in messages {
+        let reply = after_the_hello(scene.daemon.address(), &message);
+        let last = reply.alerts().last().copied();
+        let record = scene.daemon.record();
+        assert_eq!(last, Some((2, alert)), "{message:?} {}", record.0);
+        record.expect("outcome", "refused");
+        assert_eq!(record.alert_sent(), Some(u64::from(alert)), "{message:?} {}", record.0);
+    }
+    assert_eq!(echo.connections(), 0);
+    let good = client(&scene.pki, &TLS12).showing(&clients.good("good", Kind::P256));
+    assert_eq!(talk(&good, scene.daemon.address()), Ok(false));
     scene.daemon.stop();
 }
 
