@@ -110,6 +110,8 @@ pub struct Record {
     pub service: Option<String>,
     /// Address of the client.
     pub peer: Option<SocketAddr>,
+    /// The load balancer that connected on the client's behalf and named it in a PROXY header.
+    pub proxied_by: Option<SocketAddr>,
     /// Local address the client connected to.
     pub local: Option<SocketAddr>,
     /// Backend that served it.
@@ -164,6 +166,7 @@ impl Record {
             member: member.to_owned(),
             service: None,
             peer: None,
+            proxied_by: None,
             local: None,
             backend: None,
             outcome: Outcome::default(),

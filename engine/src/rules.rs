@@ -132,8 +132,17 @@ rules! {
         "the first bytes are no TLS record"
         "the client must start TLS at once; STARTTLS and clear text are not served here";
     PROXY_HEADER "proxy-header" CONFIGURATION Refused ATTLS_CLEAR_TEXT none
-        "a PROXY protocol header stands in front of the TLS handshake"
-        "switch the PROXY header off in the load balancer in front of us";
+        "a PROXY protocol header stands where the TLS handshake should begin"
+        "name the load balancer in `accept_proxy` of the service, or switch its header off";
+    PROXY_HEADER_MISSING "proxy-header-missing" CONFIGURATION Refused none none
+        "a peer that `accept_proxy` names sends something else than a PROXY protocol header"
+        "switch the PROXY header on in that load balancer, or take it out of `accept_proxy`";
+    PROXY_HEADER_MALFORMED "proxy-header-malformed" PEER Refused ERR_BAD_MESSAGE none
+        "the PROXY protocol header is malformed, or the connection ends within it"
+        "look at the load balancer: nothing of what follows the header was read";
+    PROXY_HEADER_DEADLINE "proxy-header-deadline" PEER Abandoned ATTLS_HANDSHAKE_NOT_STARTED none
+        "no complete PROXY protocol header came within timeouts.handshake"
+        "usual for port checks; else switch the PROXY header on in the load balancer";
     // The ClientHello itself.
     SSLV2_HELLO "sslv2-hello" PEER Refused ERR_UNSUPPORTED PROTOCOL_VERSION
         "the client opens with an SSLv2 hello"

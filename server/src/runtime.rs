@@ -4,7 +4,7 @@
 //! its counters.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
@@ -21,7 +21,7 @@ use engine::tickets::TicketRing;
 use crate::admission::{Admission, Peers};
 use crate::backend::{self, Target};
 use crate::config::read_bounded;
-use crate::config::schema::{self, Card, Config, Limits, ProxyProtocol, Route, Timeouts};
+use crate::config::schema::{self, Card, Config, Limits, Network, ProxyProtocol, Route, Timeouts};
 
 /// A service with what the sockets need of it.
 #[derive(Debug)]
@@ -58,6 +58,8 @@ pub struct Address {
     /// The TLS side of the services.
     pub set: Arc<ServiceSet>,
     services: Vec<Arc<ServiceRuntime>>,
+    /// Peers that must send a PROXY header first.
+    accept_proxy: Vec<Network>,
     /// Deadlines of a connection whose service is not known yet.
     pub timeouts: Timeouts,
     connections: Arc<AtomicU64>,
@@ -74,6 +76,12 @@ impl Address {
     #[must_use]
     pub fn services(&self) -> &[Arc<ServiceRuntime>] {
         &self.services
+    }
+
+    /// Whether a connection from `peer` must begin with a PROXY header.
+    #[must_use]
+    pub fn expects_proxy_header(&self, peer: IpAddr) -> bool {
+        self.accept_proxy.iter().any(|network| network.contains(peer))
     }
 
     /// A number for a new connection, unique in this process.
@@ -177,6 +185,7 @@ impl Runtime {
                     listen,
                     v6_only: config.v6_only(listen),
                     set,
+                    accept_proxy: accept_proxy(config, listen),
                     timeouts: services.first().map(|s| s.timeouts).unwrap_or_default(),
                     services,
                     connections: Arc::clone(&connections),
@@ -230,6 +239,13 @@ fn execution(config: &Config, crypto: &Crypto) -> Result<Execution, Error> {
             Execution::Pool(Arc::new(pool))
         }
     })
+}
+
+/// The peers trusted on an address; its services agree on them.
+fn accept_proxy(config: &Config, listen: SocketAddr) -> Vec<Network> {
+    let mut services = config.services.iter();
+    let service = services.find(|service| service.listen.contains(&listen));
+    service.map(|service| service.accept_proxy.clone()).unwrap_or_default()
 }
 
 fn service_runtime(

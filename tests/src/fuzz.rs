@@ -4,9 +4,11 @@
 //! the ordinary tests, which feeds the seed corpus and its mutations on stable Rust. Each checks
 //! more than "does not panic": an invariant that a wrong reader would break.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use adjunct::config::{self, Severity};
+use adjunct::proxy_protocol::{self, Origin};
 use engine::hello::{DEFAULT_MAX_LEN, HelloReader, Progress};
 
 /// The ClientHello reader: however the bytes are cut, the verdict is the same.
@@ -55,6 +57,41 @@ pub fn configuration(data: &[u8]) {
     assert_eq!(report.config.is_some(), errors == 0, "{:?}", report.faults);
     for fault in &report.faults {
         assert!(!fault.to_string().is_empty());
+    }
+}
+
+/// PROXY headers: however the bytes are cut the verdict is the same, no proper prefix of a header
+/// is taken for one, and the addresses that come out come out again when they are sent on.
+pub fn proxy_header(data: &[u8]) {
+    let at_once = proxy_protocol::decode(data);
+    for end in 0..=data.len().min(proxy_protocol::MAX_HEADER) {
+        let verdict = proxy_protocol::decode(&data[..end]);
+        match &verdict {
+            proxy_protocol::Progress::NeedMore { hint } => {
+                assert!(*hint > 0, "a hint of nothing");
+                if let proxy_protocol::Progress::Header(header) = &at_once {
+                    assert!(end + hint <= header.len, "{hint} at {end} of {}", header.len);
+                }
+                continue;
+            }
+            proxy_protocol::Progress::Header(header) => assert_eq!(header.len, end),
+            proxy_protocol::Progress::Refuse(_) => {}
+        }
+        assert_eq!(verdict, at_once, "after {end} bytes");
+        break;
+    }
+    let proxy_protocol::Progress::Header(header) = at_once else { return };
+    assert!((1..=proxy_protocol::MAX_HEADER.min(data.len())).contains(&header.len));
+    if let Origin::Client(ends) = header.origin {
+        let again = proxy_protocol::v2::Header { ends: Some(ends), ..Default::default() };
+        let again = again.encode();
+        let proxy_protocol::Progress::Header(again) = proxy_protocol::decode(&again) else {
+            panic!("a header of ours is refused");
+        };
+        let Origin::Client(sent) = again.origin else { panic!("a header of ours has no client") };
+        let canonical = |at: SocketAddr| (at.ip().to_canonical(), at.port());
+        assert_eq!(canonical(sent.source), canonical(ends.source));
+        assert_eq!(canonical(sent.destination), canonical(ends.destination));
     }
 }
 

@@ -91,3 +91,8 @@ fn ap_messages_of_any_bytes_are_decoded_to_yes_or_no() {
     let reply = vec![0, 0x88, 0, 16, 0x22, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
     smoke("ap_message", fuzz::ap_message, &[type50, type6, reply]);
 }
+
+#[test]
+fn a_proxy_header_gets_the_same_verdict_however_bytes_are_cut() {
+    smoke("proxy_header", fuzz::proxy_header, &[]);
+}

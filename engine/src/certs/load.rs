@@ -149,6 +149,8 @@ pub struct Certificate {
     pub names: Vec<NamePattern>,
     /// Type and size of the key.
     pub kind: KeyKind,
+    /// How its issuer signed it, in OpenSSL's words: `RSA-SHA256`, `ecdsa-with-SHA256`.
+    pub signature_name: Option<&'static str>,
     /// Start of validity.
     pub not_before: SystemTime,
     /// End of validity.
@@ -164,6 +166,20 @@ impl Certificate {
     #[must_use]
     pub fn key_name(&self) -> String {
         key_name(self.kind)
+    }
+
+    /// `RSA2048`, `EC256`: as haproxy names a key in a PROXY header.
+    #[must_use]
+    pub fn short_key_name(&self) -> &'static str {
+        match self.kind {
+            KeyKind::Rsa { bits: 2048 } => "RSA2048",
+            KeyKind::Rsa { bits: 3072 } => "RSA3072",
+            KeyKind::Rsa { bits: 4096 } => "RSA4096",
+            KeyKind::Rsa { .. } => "RSA",
+            KeyKind::Ec(Curve::P256) => "EC256",
+            KeyKind::Ec(Curve::P384) => "EC384",
+            KeyKind::Ec(Curve::P521) => "EC521",
+        }
     }
 
     /// Whether its key is an EC key.
@@ -228,6 +244,7 @@ pub fn load(
             subject: leaf.subject,
             names: leaf.names,
             kind: key.kind(),
+            signature_name: leaf.signature_name,
             not_before: leaf.not_before,
             not_after: leaf.not_after,
             chain_schemes,
@@ -413,7 +430,25 @@ fn schemes_that_verify(certificate: &X509Certificate<'_>) -> &'static [Signature
     }
 }
 
+/// The signature algorithm of a certificate as OpenSSL abbreviates it.
+fn signature_name(certificate: &X509Certificate<'_>) -> Option<&'static str> {
+    Some(match certificate.signature_algorithm.algorithm.to_id_string().as_str() {
+        "1.2.840.113549.1.1.11" => "RSA-SHA256",
+        "1.2.840.113549.1.1.12" => "RSA-SHA384",
+        "1.2.840.113549.1.1.13" => "RSA-SHA512",
+        "1.2.840.113549.1.1.10" => "RSASSA-PSS",
+        "1.2.840.10045.4.3.2" => "ecdsa-with-SHA256",
+        "1.2.840.10045.4.3.3" => "ecdsa-with-SHA384",
+        "1.2.840.10045.4.3.4" => "ecdsa-with-SHA512",
+        "1.2.840.113549.1.1.5" => "RSA-SHA1",
+        "1.2.840.10045.4.1" => "ecdsa-with-SHA1",
+        "1.3.101.112" => "ED25519",
+        _ => return None,
+    })
+}
+
 struct Leaf {
+    signature_name: Option<&'static str>,
     subject: String,
     names: Vec<NamePattern>,
     not_before: SystemTime,
@@ -432,6 +467,7 @@ fn describe(leaf: &X509Certificate<'_>) -> Leaf {
             .collect()
     });
     Leaf {
+        signature_name: signature_name(leaf),
         subject: leaf.subject().to_string(),
         names,
         not_before: time(leaf.validity().not_before.timestamp()),

@@ -29,7 +29,7 @@ use rustls::server::UnbufferedServerConnection;
 
 use crate::alert::Alert;
 use crate::buffer::{BUFFER_BYTES, Buffer};
-use crate::certs::ClientCertificate;
+use crate::certs::{Certificate, ClientCertificate};
 use crate::handshake::context::Context;
 use crate::handshake::execution::Pending;
 use crate::hello::{ClientHello, HelloReader};
@@ -279,6 +279,28 @@ impl Connection {
     #[must_use]
     pub fn client_certificate(&self) -> Option<&ClientCertificate> {
         self.negotiated.client_certificate.as_ref()
+    }
+
+    /// Whether the session is one that an earlier connection began.
+    #[must_use]
+    pub fn is_resumed(&self) -> bool {
+        self.negotiated.resumed
+    }
+
+    /// Key exchange group and the scheme of our signature, for the backend's PROXY header.
+    #[must_use]
+    pub fn group_and_signature_scheme(&self) -> (Option<&'static str>, Option<&'static str>) {
+        (self.negotiated.group, self.negotiated.signature_scheme)
+    }
+
+    /// The certificate that was presented in this handshake; none when it was resumed.
+    #[must_use]
+    pub fn certificate(&self) -> Option<&Certificate> {
+        // One that was chosen is presented only together with a signature.
+        self.negotiated.signature_scheme?;
+        let label = self.negotiated.certificate.as_deref()?;
+        let service = self.service.as_deref()?;
+        service.certificates().iter().find(|certificate| certificate.label == label)
     }
 
     /// Why the connection was refused or broke, if it did.

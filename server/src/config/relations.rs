@@ -13,6 +13,7 @@ pub(super) fn check(source: &Source<'_>, services: &[Service], places: &[Places]
     unique_names(source, services, places);
     addresses_bindable(source, services, places);
     told_apart_by_sni(source, services, places);
+    one_trust_per_address(source, services, places);
     no_loop(source, services, places);
 }
 
@@ -98,6 +99,32 @@ fn told_apart_by_sni(source: &Source<'_>, services: &[Service], places: &[Places
             }
             report_conflict(source, *name, (address, place, span), (other, other_place));
         }
+    }
+}
+
+/// Whether a header must come is known before the server name is: services that share an address
+/// must trust the same peers.
+fn one_trust_per_address(source: &Source<'_>, services: &[Service], places: &[Places]) {
+    let mut first: HashMap<SocketAddr, (&Service, &Places)> = HashMap::new();
+    for (address, service, place, _) in listeners(services, places) {
+        let (other, other_place) = *first.entry(address).or_insert((service, place));
+        let within = |a: &Service, b: &Service| {
+            a.accept_proxy.iter().all(|network| b.accept_proxy.contains(network))
+        };
+        if within(service, other) && within(other, service) {
+            continue;
+        }
+        let line = source.place(other_place.accept_proxy.start).line;
+        source.error(
+            &place.accept_proxy,
+            &format!("{}.accept_proxy", place.prefix),
+            format!(
+                "{address} is shared with \"{}\" (line {line}), which trusts other peers; the \
+                 PROXY header comes before the server name that tells the services apart",
+                other.name
+            ),
+            "write the same `accept_proxy` in both, or give one of them another address".to_owned(),
+        );
     }
 }
 

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use super::network::Network;
 pub use engine::certs::NamePattern as ServerName;
 use engine::crypto::{CardTarget, CryptoConfig, Fault};
 
@@ -311,6 +312,8 @@ pub struct Service {
     pub sni_required: bool,
     /// ALPN protocols by preference; empty: ALPN is not negotiated.
     pub alpn: Vec<String>,
+    /// Peers that name the client in a PROXY header, and must do so.
+    pub accept_proxy: Vec<Network>,
     /// Header sent to the backend ahead of the data.
     pub proxy_protocol: ProxyProtocol,
     /// TLS 1.3 tickets sent after a full handshake, 0 to 8.
@@ -415,6 +418,8 @@ pub enum ProxyProtocol {
     /// No header.
     #[default]
     None,
+    /// The line of text, version 1.
+    V1,
     /// The binary header, version 2.
     V2,
 }

@@ -10,6 +10,7 @@ use super::address;
 use super::backend;
 use super::client_auth;
 use super::keys;
+use super::network;
 use super::reader::{Node, Table};
 use super::schema::{
     CertificateFiles, GROUPS, Limits, ProxyProtocol, SUITES, ServerLimits, ServerName, Service,
@@ -33,6 +34,8 @@ pub(super) struct Places {
     pub(super) listen: Vec<Range<usize>>,
     /// One per element of [`Service::backends`].
     pub(super) backends: Vec<Range<usize>>,
+    /// `accept_proxy`, or the name where it is not given.
+    pub(super) accept_proxy: Range<usize>,
     /// One per element of [`Service::sni`].
     pub(super) sni: Vec<Range<usize>>,
     /// One pair (certificate, key) per element of [`Service::certificates`].
@@ -69,6 +72,7 @@ pub(super) fn read(
         sni,
         sni_required: required,
         alpn: alpn(&table),
+        accept_proxy: network::list(&table, "accept_proxy"),
         proxy_protocol: proxy_protocol(&table),
         tickets: integer(&table, "tickets", 0..=8).and_then(|n| u8::try_from(n).ok()).unwrap_or(2),
         session_cache: integer(&table, "session_cache", 0..=1_000_000).unwrap_or(4096),
@@ -81,9 +85,13 @@ pub(super) fn read(
         allow_remote_plaintext,
         health: backend::health(&table),
     };
+    let name_span = name_node.map_or_else(|| table.span(), |node| node.span());
     let places = Places {
         prefix,
-        name: name_node.map_or_else(|| table.span(), |node| node.span()),
+        accept_proxy: table
+            .get("accept_proxy")
+            .map_or_else(|| name_span.clone(), |node| node.span()),
+        name: name_span,
         listen: listen_places,
         backends: backend_places,
         sni: sni_places,
@@ -287,8 +295,9 @@ fn alpn(table: &Table<'_>) -> Vec<String> {
 }
 
 fn proxy_protocol(table: &Table<'_>) -> ProxyProtocol {
-    let words = [("none", ProxyProtocol::None), ("v2", ProxyProtocol::V2)];
-    table.get("proxy_protocol").and_then(|node| node.word(&words, &["v1"])).unwrap_or_default()
+    let words =
+        [("none", ProxyProtocol::None), ("v1", ProxyProtocol::V1), ("v2", ProxyProtocol::V2)];
+    table.get("proxy_protocol").and_then(|node| node.word(&words, &[])).unwrap_or_default()
 }
 
 /// Settings whose other values belong to later versions.

@@ -19,7 +19,7 @@ use super::endpoint::Endpoint;
 use super::session::{Session, Stage, Step, Turn};
 use crate::backend::Target;
 use crate::config::schema::{BackendAddress, ProxyProtocol};
-use crate::proxy_protocol::v2;
+use crate::proxy_protocol::{v1, v2};
 
 /// Pause before a Unix socket whose queue was full is tried again: no event tells when it has room.
 const QUEUE_PAUSE: Duration = Duration::from_millis(10);
@@ -218,23 +218,43 @@ impl Session {
             self.record.backend = Some(target.name.to_string());
         }
         self.active = turn.now;
-        if self.service.as_ref().is_some_and(|s| s.proxy_protocol == ProxyProtocol::V2) {
-            let header = self.proxy_header();
-            turn.member.supply(&mut self.to_backend);
-            self.to_backend.append(&header);
-        }
+        let header = match self.service.as_ref().map(|service| service.proxy_protocol) {
+            None | Some(ProxyProtocol::None) => return,
+            Some(ProxyProtocol::V1) => v1::encode(self.ends),
+            Some(ProxyProtocol::V2) => self.proxy_header(),
+        };
+        self.queue_for_backend(turn.member, &header);
+        self.header_waits = true;
     }
 
     /// Who the client is, for the backend.
     fn proxy_header(&self) -> Vec<u8> {
         let (version, cipher) = self.tls.version_and_suite();
-        let addresses = self.record.peer.zip(self.record.local);
+        let (group, signature_scheme) = self.tls.group_and_signature_scheme();
+        let server = self.tls.certificate().map(|certificate| v2::ServerCertificate {
+            signature: certificate.signature_name,
+            key: certificate.short_key_name(),
+        });
+        let client = self.tls.client_certificate().map(|certificate| v2::ClientCertificate {
+            der: &certificate.der,
+            common_name: certificate.common_name.as_deref(),
+            verified: certificate.verified,
+            resumed: self.tls.is_resumed(),
+        });
+        let tls = version.zip(cipher).map(|(version, cipher)| v2::Tls {
+            version,
+            cipher,
+            group,
+            signature_scheme,
+            server,
+            client,
+        });
         v2::Header {
-            addresses,
-            tls: version.zip(cipher).map(|(version, cipher)| v2::Tls { version, cipher }),
+            ends: self.ends,
+            tls,
             alpn: self.tls.alpn().map(str::as_bytes),
             authority: self.tls.server_name(),
-            unique_id: None,
+            unique_id: Some(self.record.conn_id.to_string().as_bytes()),
         }
         .encode()
     }

@@ -8,6 +8,7 @@
 
 pub mod dial;
 pub mod endpoint;
+mod front;
 pub mod gauges;
 pub mod listener;
 pub mod queues;

@@ -9,7 +9,9 @@
 //! - a reset on either side ends both; what the backend said before it reset, and what the client
 //!   said before it left in order, is still passed on.
 
+use engine::buffer::Buffer;
 use engine::connection::Opened;
+use engine::member::Member;
 use engine::rules;
 
 use super::endpoint::{Endpoint, Moved};
@@ -67,21 +69,28 @@ impl Session {
     fn client_to_backend(&mut self, turn: &mut Turn<'_>) -> Step {
         let mut step = Step::Blocked;
         for _ in 0..READS_PER_STEP {
-            let before = self.to_backend.len();
-            self.flush_backend();
-            if self.to_backend.len() < before {
-                step = Step::Moved;
-            }
-            // A backend that takes nothing any more may have said something before: reading it
-            // shows how it ended.
-            if !self.to_backend.is_empty() || self.backend_failed() {
-                return step;
+            // A PROXY header leaves in one write with the data behind it, when data is there.
+            self.header_waits &= !self.client_done;
+            if !self.header_waits {
+                let before = self.to_backend.len();
+                self.flush_backend();
+                if self.to_backend.len() < before {
+                    step = Step::Moved;
+                }
+                // A backend that takes nothing any more may have said something before: reading
+                // it shows how it ended.
+                if !self.to_backend.is_empty() || self.backend_failed() {
+                    return step;
+                }
             }
             if self.client_done {
                 break;
             }
             match self.open_to_backend(turn) {
-                Opened::Data(_) => step = Step::Moved,
+                Opened::Data(_) => {
+                    self.header_waits = false;
+                    step = Step::Moved;
+                }
                 Opened::PeerClosed => {
                     self.client_has_ended();
                     step = Step::Moved;
@@ -92,6 +101,11 @@ impl Session {
                 }
                 Opened::NeedInput => match self.read_client(turn) {
                     Step::Moved => step = Step::Moved,
+                    // The backend may speak first, as soon as it knows for whom.
+                    Step::Blocked if self.header_waits => {
+                        self.header_waits = false;
+                        step = Step::Moved;
+                    }
                     Step::Blocked => break,
                 },
             }
@@ -120,7 +134,7 @@ impl Session {
         tls.open_record(&mut |plaintext| {
             record.bytes_in += plaintext.len() as u64;
             let mut rest = plaintext;
-            while !rest.is_empty() {
+            while !rest.is_empty() && to_backend.is_empty() {
                 match backend.write(rest) {
                     Moved::Bytes(count) => rest = &rest[count..],
                     // A broken backend shows itself when it is read.
@@ -128,10 +142,14 @@ impl Session {
                 }
             }
             if !rest.is_empty() {
-                turn.member.supply(to_backend);
-                to_backend.append(rest);
+                queue(to_backend, turn.member, rest);
             }
         })
+    }
+
+    /// Puts bytes in line for the backend.
+    pub(super) fn queue_for_backend(&mut self, member: &Member, bytes: &[u8]) {
+        queue(&mut self.to_backend, member, bytes);
     }
 
     fn read_client(&mut self, turn: &mut Turn<'_>) -> Step {
@@ -263,4 +281,12 @@ impl Session {
             }
         }
     }
+}
+
+/// Appends to what waits for a backend. It grows only for a PROXY header with data behind it, whose
+/// sizes are bounded each by itself.
+fn queue(to_backend: &mut Buffer, member: &Member, bytes: &[u8]) {
+    member.supply(to_backend);
+    to_backend.grow_to(to_backend.len() + bytes.len());
+    to_backend.append(bytes);
 }

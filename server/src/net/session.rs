@@ -26,9 +26,11 @@ use mio::Registry;
 
 use super::dial::Dial;
 use super::endpoint::{Endpoint, Moved};
+use super::front::Front;
 use super::gauges::Gauges;
 use super::queues::Kind;
 use crate::admission::{Denial, Places};
+use crate::proxy_protocol::Ends;
 use crate::runtime::{Address, ServiceRuntime};
 
 /// How long we read away what a client still sends after our FIN.
@@ -124,9 +126,15 @@ pub struct Session {
     address: Arc<Address>,
     pub(super) service: Option<Arc<ServiceRuntime>>,
     pub(super) client: Endpoint,
+    /// The PROXY header that must come first, while it is awaited.
+    pub(super) front: Option<Box<Front>>,
+    /// Who the client is and what it connected to, as the backend is told.
+    pub(super) ends: Option<Ends>,
     pub(super) tls: Connection,
     pub(super) backend: Option<Endpoint>,
     pub(super) to_backend: Buffer,
+    /// A PROXY header stands in `to_backend` that may still wait for the first data.
+    pub(super) header_waits: bool,
     /// No more bytes will come from the client.
     pub(super) client_done: bool,
     /// No more bytes will come from the backend.
@@ -153,6 +161,7 @@ impl Session {
         let mut record = Record::new(address.next_connection(), member.name(), SystemTime::now());
         record.peer = Some(peer);
         record.local = client.local_addr();
+        let front = address.expects_proxy_header(peer.ip()).then(Box::default);
         Self {
             key,
             token,
@@ -161,8 +170,11 @@ impl Session {
             address,
             service: None,
             client,
+            front,
+            ends: record.local.map(|destination| Ends { source: peer, destination }),
             backend: None,
             to_backend: Buffer::default(),
+            header_waits: false,
             client_done: false,
             backend_done: false,
             stage: Stage::Handshake,
@@ -308,7 +320,9 @@ impl Session {
         match &self.stage {
             Stage::Handshake => {
                 let limit = self.timeouts().handshake;
-                let (rule, what) = if self.tls.has_hello() {
+                let (rule, what) = if self.front.is_some() {
+                    (&rules::PROXY_HEADER_DEADLINE, "no complete PROXY header came")
+                } else if self.tls.has_hello() {
                     (&rules::HANDSHAKE_DEADLINE, "the handshake was not complete")
                 } else {
                     (&rules::HELLO_DEADLINE, "no complete ClientHello came")
@@ -343,6 +357,9 @@ impl Session {
     }
 
     fn handshake_step(&mut self, turn: &mut Turn<'_>) -> Step {
+        if self.front.is_some() {
+            return self.front_step(turn);
+        }
         if let Some(reply) = self.reply.take() {
             let progress = self.tls.complete(turn.member, reply);
             return self.after(turn, progress);

@@ -31,6 +31,8 @@ struct Connection<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<SocketAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    proxied_by: Option<SocketAddr>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     local: Option<SocketAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     backend: Option<&'a str>,
@@ -139,6 +141,7 @@ pub fn record(record: &Record) -> serde_json::Result<String> {
         outcome: outcome(record.outcome),
         service: record.service.as_deref(),
         peer: record.peer,
+        proxied_by: record.proxied_by,
         local: record.local,
         backend: record.backend.as_deref(),
         sni: record.sni.as_deref().map(printable),
@@ -281,6 +284,7 @@ pub(super) mod tests {
         let mut record = Record::new(17, "ADJ00001", UNIX_EPOCH + Duration::from_millis(1500));
         record.service = Some("tn3270".into());
         record.peer = Some("192.0.2.7:51000".parse().unwrap());
+        record.proxied_by = Some("192.0.2.3:4711".parse().unwrap());
         record.local = Some("192.0.2.1:992".parse().unwrap());
         record.backend = Some("127.0.0.1:23".into());
         record.version = Some("TLSv1.3");
@@ -339,7 +343,8 @@ pub(super) mod tests {
         let expected = json!({
             "time": "1970-01-01T00:00:01.500Z", "level": "info", "event": "connection",
             "conn_id": 17, "member": "ADJ00001", "outcome": "completed", "service": "tn3270",
-            "peer": "192.0.2.7:51000", "local": "192.0.2.1:992", "backend": "127.0.0.1:23",
+            "peer": "192.0.2.7:51000", "proxied_by": "192.0.2.3:4711",
+            "local": "192.0.2.1:992", "backend": "127.0.0.1:23",
             "sni": "tn\\u{a}.example", "tls.protocol.version": "TLSv1.3",
             "tls.cipher": "TLS_AES_256_GCM_SHA384", "tls.curve": "X25519MLKEM768",
             "tls.signature_scheme": "rsa_pss_rsae_sha256", "tls.resumed": false,

@@ -108,6 +108,9 @@ fn way(record: &Record) -> String {
     if let Some(peer) = record.peer {
         let _ = write!(way, "  {peer}");
     }
+    if let Some(proxy) = record.proxied_by {
+        let _ = write!(way, " via {proxy}");
+    }
     if let Some(local) = record.local {
         let _ = write!(way, " -> {local}");
     }
@@ -235,7 +238,8 @@ mod tests {
     fn a_completed_connection_reads_line_by_line() {
         let text = record(&completed(), Color::Off);
         let expected = "\
-1970-01-01T00:00:01.500Z #17 completed tn3270  192.0.2.7:51000 -> 192.0.2.1:992 -> 127.0.0.1:23
+1970-01-01T00:00:01.500Z #17 completed tn3270  192.0.2.7:51000 via \
+             192.0.2.3:4711 -> 192.0.2.1:992 -> 127.0.0.1:23
     tls      TLSv1.3, TLS_AES_256_GCM_SHA384, X25519MLKEM768, rsa_pss_rsae_sha256, full handshake
     name     sni tn\\u{a}.example
     key      card 00.0006 (simulated), queue 12 us, service 730 us, card CPU 720 us, 1 try
