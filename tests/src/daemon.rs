@@ -114,7 +114,7 @@ impl Program {
 }
 
 /// Whether a socket listens at `address`, from the kernel's table.
-fn listening(address: &SocketAddr) -> bool {
+pub(crate) fn listening(address: &SocketAddr) -> bool {
     const LISTEN: &str = "0A";
     let port = format!(":{:04X}", address.port());
     ["/proc/net/tcp", "/proc/net/tcp6"].iter().any(|table| {

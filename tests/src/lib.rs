@@ -29,6 +29,7 @@ pub mod hello;
 pub mod need;
 pub mod pki;
 pub mod process;
+pub mod proxies;
 pub mod record;
 pub mod scene;
 pub mod tidy;

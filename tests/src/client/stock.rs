@@ -126,11 +126,33 @@ impl Client {
     ///
     /// What the socket or rustls reports.
     pub fn connect(&self, address: SocketAddr, name: &str) -> io::Result<Tls> {
+        self.connect_behind(TcpStream::connect(address)?, name, b"", usize::MAX)
+    }
+
+    /// Completes the handshake over `socket`. `header` goes out ahead of the ClientHello, both in
+    /// pieces of `piece` bytes.
+    ///
+    /// # Errors
+    ///
+    /// What the socket or rustls reports.
+    pub fn connect_behind(
+        &self,
+        mut socket: TcpStream,
+        name: &str,
+        header: &[u8],
+        piece: usize,
+    ) -> io::Result<Tls> {
         let mut tls = self.connection(name);
-        let mut socket = TcpStream::connect(address)?;
         socket.set_nodelay(true)?;
         socket.set_read_timeout(Some(PATIENCE))?;
         socket.set_write_timeout(Some(PATIENCE))?;
+        let mut first = header.to_vec();
+        while tls.wants_write() {
+            tls.write_tls(&mut first)?;
+        }
+        for piece in first.chunks(piece) {
+            socket.write_all(piece)?;
+        }
         while tls.is_handshaking() {
             tls.complete_io(&mut socket)?;
         }

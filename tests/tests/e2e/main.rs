@@ -22,6 +22,7 @@ mod hostile;
 mod lifecycle;
 mod limits;
 mod modes;
+mod proxy;
 mod refusal;
 mod transfer;
 mod unix;

@@ -8,3 +8,4 @@
 mod client_certs;
 mod clients;
 mod openssl;
+mod proxies;
