@@ -15,7 +15,7 @@
 //!
 //! Source: corosensei; ARCHITECTURE.md, safety rules of the fiber.
 
-#![allow(unsafe_code, reason = "one dereference of the running fiber's yielder")]
+#![allow(unsafe_code, reason = "the stack of a coroutine, and one dereference of its yielder")]
 
 use std::any::Any;
 use std::cell::Cell;
@@ -24,6 +24,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::Arc;
 
+use corosensei::stack::{Stack, StackPointer};
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 
 use super::context::{self, Context};
@@ -38,6 +39,22 @@ pub(crate) enum Resume {
     Signed(cex::Completion),
     /// Nobody waits for the handshake any more, or not any longer.
     Cancelled,
+}
+
+/// Whether fibers are to be had; see `without_fibers`.
+pub(crate) const AVAILABLE: bool = true;
+
+// SAFETY: `base` is the page-aligned end and `limit` the lowest byte of a mapping that stays in
+// place until `self` is dropped, with a guard region right below what is usable.
+unsafe impl Stack for HandshakeStack {
+    fn base(&self) -> StackPointer {
+        self.end()
+    }
+
+    fn limit(&self) -> StackPointer {
+        // corosensei expects the guard to be part of the stack and adds nothing of its own.
+        self.lowest()
+    }
 }
 
 type HandshakeYielder = Yielder<Resume, ()>;
@@ -114,5 +131,29 @@ impl<T: 'static> Fiber<T> {
             Ok(CoroutineResult::Return(result)) => Step::Done(result, self.coroutine.into_stack()),
             Err(payload) => Step::Panicked(payload),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::handshake::stack::STACK_BYTES;
+
+    #[test]
+    fn a_coroutine_runs_on_a_stack_of_ours() {
+        let mut stack = HandshakeStack::new().unwrap();
+        stack.paint();
+        let mut coroutine = Coroutine::<(), (), (), HandshakeStack>::with_stack(stack, |_, ()| {
+            std::hint::black_box([1u8; 20_000]);
+        });
+        assert!(coroutine.resume(()).as_return().is_some());
+        let stack = coroutine.into_stack();
+        assert!(stack.used_bytes() >= 20_000, "{}", stack.used_bytes());
+        assert!(stack.used_bytes() < STACK_BYTES / 2);
+    }
+
+    #[test]
+    fn nothing_is_suspended_outside_a_fiber() {
+        assert!(suspend().is_none());
     }
 }

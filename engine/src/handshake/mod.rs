@@ -10,7 +10,26 @@ pub(crate) mod context;
 pub mod execution;
 #[cfg(feature = "fault-injection")]
 pub mod fault;
+#[cfg_attr(
+    any(
+        without_fibers,
+        not(any(
+            target_arch = "x86_64",
+            target_arch = "x86",
+            target_arch = "aarch64",
+            target_arch = "arm",
+            target_arch = "riscv64",
+            target_arch = "riscv32",
+            target_arch = "loongarch64",
+            target_arch = "powerpc64"
+        ))
+    ),
+    path = "without_fibers.rs"
+)]
 pub(crate) mod fiber;
 pub(crate) mod flight;
 pub(crate) mod pool;
 pub mod stack;
+
+/// Whether this build can run handshakes on fibers: the coroutine library knows the target.
+pub const HAS_FIBERS: bool = fiber::AVAILABLE;

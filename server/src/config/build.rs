@@ -96,19 +96,31 @@ fn read_server(node: &Node<'_>, directory: &Path) -> Option<Server> {
     if let Some(mode) = table.get("mode") {
         refuse_modes(&mode);
     }
-    let words = [("fiber", Offload::Fiber), ("pool", Offload::Pool), ("inline", Offload::Inline)];
     let log = table.get("log").and_then(|node| read_log(&node, directory));
     let drain = table.get("drain");
     let drain = drain.and_then(|node| node.duration(Duration::ZERO..=Duration::from_secs(3600)));
     Some(Server {
         workers: table.get("workers").and_then(|node| node.integer(0..=256)).unwrap_or(0),
-        offload: table.get("offload").and_then(|node| node.word(&words, &[])).unwrap_or_default(),
+        offload: read_offload(&table),
         log: log.unwrap_or_default(),
         drain: drain.unwrap_or(default.drain),
         fault_injection: table.get("fault_injection").and_then(|n| cex::permission(&n))
             == Some(true),
         limits: service::server_limits(&table),
     })
+}
+
+fn read_offload(server: &Table<'_>) -> Offload {
+    let words = [("fiber", Offload::Fiber), ("pool", Offload::Pool), ("inline", Offload::Inline)];
+    let Some(node) = server.get("offload") else { return Offload::default() };
+    let offload = node.word(&words, &[]).unwrap_or_default();
+    if offload == Offload::Fiber && !engine::handshake::HAS_FIBERS {
+        node.error(
+            "this build has no fibers: they cannot be made for its target",
+            "write offload = \"pool\", or leave it out",
+        );
+    }
+    offload
 }
 
 /// A mode that is asked for and not enforced would be a lie, so each is an error.

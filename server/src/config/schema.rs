@@ -99,7 +99,7 @@ impl Default for Server {
     fn default() -> Self {
         Self {
             workers: 0,
-            offload: Offload::Fiber,
+            offload: Offload::default(),
             log: Log::default(),
             drain: Duration::from_secs(30),
             fault_injection: false,
@@ -109,15 +109,21 @@ impl Default for Server {
 }
 
 /// How a handshake waits for a card.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Offload {
     /// On a stackful coroutine of its event loop.
-    #[default]
     Fiber,
     /// On a thread of a pool that all members share.
     Pool,
     /// On the thread of its event loop, which stands still meanwhile.
     Inline,
+}
+
+impl Default for Offload {
+    /// The best that this target has.
+    fn default() -> Self {
+        if engine::handshake::HAS_FIBERS { Self::Fiber } else { Self::Pool }
+    }
 }
 
 /// `[server] log`.

@@ -62,11 +62,11 @@ impl RunQueues {
 
     /// The next session with other work.
     pub fn pop_other(&mut self) -> Option<usize> {
-        if self.small_in_a_row < SMALL_PER_FULL || self.full.is_empty() {
-            if let Some(key) = self.small.pop_front() {
-                self.small_in_a_row = self.small_in_a_row.saturating_add(1);
-                return Some(key);
-            }
+        if (self.small_in_a_row < SMALL_PER_FULL || self.full.is_empty())
+            && let Some(key) = self.small.pop_front()
+        {
+            self.small_in_a_row = self.small_in_a_row.saturating_add(1);
+            return Some(key);
         }
         self.small_in_a_row = 0;
         self.full.pop_front()
