@@ -184,10 +184,13 @@ fn handshake(
             return (tls, input);
         }
         if blocked {
-            let mut more = [0; 4096];
-            let count = socket.read(&mut more).expect("a socket");
-            assert!(count > 0, "the daemon leaves in the middle of the handshake");
-            input.extend_from_slice(&more[..count]);
+            // One record and no more: what follows the last of the handshake is not for rustls.
+            let mut record = vec![0; 5];
+            socket.read_exact(&mut record).expect("the daemon stays to the end of the handshake");
+            let length = usize::from(u16::from_be_bytes([record[3], record[4]]));
+            record.resize(5 + length, 0);
+            socket.read_exact(&mut record[5..]).expect("a whole record");
+            input.extend_from_slice(&record);
         }
     }
 }
