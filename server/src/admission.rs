@@ -175,29 +175,33 @@ impl Admission {
     /// Counts a new connection in, and says what is against it. It is counted in either case, until
     /// its places are dropped.
     #[must_use]
-    pub fn enter(&self, peer: IpAddr) -> (Places, Option<Denial>) {
+    pub fn enter(&self) -> (Places, Option<Denial>) {
         let (connection, open) = self.connections.enter();
         let (hello, _) = self.hellos.enter();
-        let mut places =
+        let places =
             Places { connection: Some(connection), hello: Some(hello), ..Places::default() };
-        if open > self.limits.connections {
-            let limit = self.limits.connections;
+        let limit = self.limits.connections;
+        let denial = (open > limit).then(|| {
             let reason = format!(
                 "the process has as many connections as server.limits.connections allows: {limit}"
             );
-            return (places, Some((&rules::TOO_MANY_CONNECTIONS, reason)));
-        }
-        if let Some(limit) = self.limits.per_peer {
-            let (place, count) = self.peers.enter(peer);
-            places.peer = Some(place);
-            if count > limit {
-                let reason = format!(
-                    "the client has as many connections as server.limits.per_peer allows: {limit}"
-                );
-                return (places, Some((&rules::TOO_MANY_FROM_PEER, reason)));
-            }
-        }
-        (places, None)
+            (&rules::TOO_MANY_CONNECTIONS, reason)
+        });
+        (places, denial)
+    }
+
+    /// Counts a connection for its client, whose address a PROXY header may have told later.
+    #[must_use]
+    pub fn enter_peer(&self, places: &mut Places, client: IpAddr) -> Option<Denial> {
+        let limit = self.limits.per_peer?;
+        let (place, count) = self.peers.enter(client);
+        places.peer = Some(place);
+        (count > limit).then(|| {
+            let reason = format!(
+                "the client has as many connections as server.limits.per_peer allows: {limit}"
+            );
+            (&rules::TOO_MANY_FROM_PEER, reason)
+        })
     }
 
     /// Whether a member that has `own` clients which have not sent a ClientHello must let one go;
@@ -225,35 +229,47 @@ mod tests {
     fn places_are_counted_until_they_are_dropped() {
         let limits = ServerLimits { connections: 2, per_peer: None, hello: 1 };
         let admission = Admission::new(limits, 1);
-        let (mut first, denied) = admission.enter(address("192.0.2.1"));
+        let (mut first, denied) = admission.enter();
         assert!(denied.is_none() && admission.hellos_exceed(1).is_none());
-        let (second, denied) = admission.enter(address("192.0.2.1"));
+        assert!(admission.enter_peer(&mut first, address("192.0.2.1")).is_none());
+        let (second, denied) = admission.enter();
         assert!(denied.is_none());
         assert_eq!(admission.hellos_exceed(2), Some(1));
         assert_eq!(admission.hellos_exceed(1), None, "a member within its share");
         first.leave_hello();
         assert!(!first.awaits_hello() && second.awaits_hello());
         assert_eq!(admission.hellos_exceed(2), None);
-        let (third, denied) = admission.enter(address("192.0.2.1"));
+        let (third, denied) = admission.enter();
         assert_eq!(denied.unwrap().0.name, "too-many-connections");
         drop((first, second, third));
         assert_eq!((admission.connections.now(), admission.hellos.now()), (0, 0));
         assert!(admission.peers.is_empty());
     }
 
+    fn with_one_per_peer() -> Admission {
+        Admission::new(ServerLimits { per_peer: Some(1), ..ServerLimits::default() }, 2)
+    }
+
+    /// A connection of a client, and the rule that is against it.
+    fn enter(admission: &Admission, client: &str) -> (Places, Option<&'static str>) {
+        let (mut places, denied) = admission.enter();
+        assert!(denied.is_none());
+        let denied = admission.enter_peer(&mut places, address(client));
+        (places, denied.map(|(rule, _)| rule.name))
+    }
+
     #[test]
     fn a_peer_is_an_ipv4_address_or_an_ipv6_network_of_64_bits() {
-        let admission =
-            Admission::new(ServerLimits { per_peer: Some(1), ..ServerLimits::default() }, 2);
+        let admission = with_one_per_peer();
         for (first, same, other) in [
             ("192.0.2.1", "::ffff:192.0.2.1", "192.0.2.2"),
             ("2001:db8::1", "2001:db8::ffff:0:0:2", "2001:db8:0:1::1"),
         ] {
-            let held = admission.enter(address(first));
-            assert!(held.1.is_none());
-            let (refused, denied) = admission.enter(address(same));
-            assert_eq!(denied.unwrap().0.name, "too-many-from-peer", "{same}");
-            assert!(admission.enter(address(other)).1.is_none(), "{other}");
+            let (held, denied) = enter(&admission, first);
+            assert_eq!(denied, None);
+            let (refused, denied) = enter(&admission, same);
+            assert_eq!(denied, Some("too-many-from-peer"), "{same}");
+            assert_eq!(enter(&admission, other).1, None, "{other}");
             drop(refused);
             assert_eq!(admission.peers.len(), 1);
             drop(held);
@@ -263,15 +279,16 @@ mod tests {
 
     #[test]
     fn counting_is_exact_when_many_threads_do_it() {
-        let admission =
-            Admission::new(ServerLimits { per_peer: Some(8), ..ServerLimits::default() }, 2);
+        let admission = with_one_per_peer();
         std::thread::scope(|scope| {
             for thread in 0..4_u8 {
                 let admission = &admission;
                 scope.spawn(move || {
                     for round in 0..2000_u32 {
                         let last = u8::try_from(round % 5).unwrap() + thread % 2;
-                        let _ = admission.enter(IpAddr::from([192, 0, 2, last]));
+                        let (mut places, _) = admission.enter();
+                        let client = IpAddr::from([192, 0, 2, last]);
+                        let _ = admission.enter_peer(&mut places, client);
                     }
                 });
             }

@@ -73,6 +73,9 @@ impl Session {
             self.record.proxied_by = self.record.peer.replace(source);
             self.ends = Some(Ends { source, destination });
         }
+        if let Some((rule, reason)) = self.count_client() {
+            return self.end_tls(turn, rule, reason);
+        }
         let mut rest = front.received.get(header.len..).unwrap_or_default();
         while !rest.is_empty() {
             let space = self.tls.input_space(turn.member);

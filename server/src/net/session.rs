@@ -29,7 +29,7 @@ use super::endpoint::{Endpoint, Moved};
 use super::front::Front;
 use super::gauges::Gauges;
 use super::queues::Kind;
-use crate::admission::{Denial, Places};
+use crate::admission::{Admission, Denial, Places};
 use crate::proxy_protocol::Ends;
 use crate::runtime::{Address, ServiceRuntime};
 
@@ -59,6 +59,8 @@ pub struct Arrival {
     pub address: Arc<Address>,
     /// What it counts as.
     pub places: Places,
+    /// Where it is counted.
+    pub admission: Arc<Admission>,
     /// Figures of its member.
     pub gauges: Arc<Gauges>,
 }
@@ -144,6 +146,7 @@ pub struct Session {
     accepted: Instant,
     in_handshake: bool,
     places: Places,
+    admission: Arc<Admission>,
     gauges: Arc<Gauges>,
     reply: Option<Reply>,
     pub(super) record: Record,
@@ -157,7 +160,7 @@ impl Session {
     /// A session for a client that has been accepted.
     #[must_use]
     pub fn new(arrival: Arrival, member: &Member, now: Instant) -> Self {
-        let Arrival { key, token, client, peer, address, places, gauges } = arrival;
+        let Arrival { key, token, client, peer, address, places, admission, gauges } = arrival;
         let mut record = Record::new(address.next_connection(), member.name(), SystemTime::now());
         record.peer = Some(peer);
         record.local = client.local_addr();
@@ -182,6 +185,7 @@ impl Session {
             accepted: now,
             in_handshake: false,
             places,
+            admission,
             gauges,
             reply: None,
             record,
@@ -450,6 +454,12 @@ impl Session {
         }
     }
 
+    /// Counts the connection for its client, once its address is known, and says what is against it.
+    pub fn count_client(&mut self) -> Option<Denial> {
+        let client = self.client_address()?;
+        self.admission.enter_peer(&mut self.places, client.ip())
+    }
+
     /// What the limits of a service have against one more handshake; both counts include it.
     fn against(&mut self, service: &ServiceRuntime, open: usize, shaking: usize) -> Option<Denial> {
         let limits = service.limits;
@@ -457,7 +467,7 @@ impl Session {
             let reason = format!("the service has {} connections open already", open - 1);
             return Some((&rules::TOO_MANY_CONNECTIONS, reason));
         }
-        if let (Some(limit), Some(peer)) = (limits.per_peer, self.record.peer) {
+        if let (Some(limit), Some(peer)) = (limits.per_peer, self.client_address()) {
             let (place, count) = service.peers.enter(peer.ip());
             self.places.service_peer = Some(place);
             if count > limit {

@@ -498,10 +498,12 @@ impl Worker {
         }
         self.generation += 1;
         let token = token(key, self.generation);
-        let (places, denial) = self.admission.enter(peer.ip());
-        let (client, gauges) = (Endpoint::connected(stream), Arc::clone(&self.gauges));
-        let arrival = Arrival { key, token, client, peer, address, places, gauges };
-        entry.insert(Session::new(arrival, &self.member, now));
+        let (places, too_many) = self.admission.enter();
+        let client = Endpoint::connected(stream);
+        let (admission, gauges) = (Arc::clone(&self.admission), Arc::clone(&self.gauges));
+        let arrival = Arrival { key, token, client, peer, address, places, admission, gauges };
+        let session = entry.insert(Session::new(arrival, &self.member, now));
+        let denial = too_many.or_else(|| session.count_client());
         self.hellos.insert(token);
         match denial {
             Some((rule, reason)) => self.turn_away(key, rule, reason, now),
