@@ -93,7 +93,7 @@ fn a_backend_that_was_repaired_is_found_again() {
     });
     wait_until("the first backend is used again", || answer() == b"first\n");
     assert!(rows(&pki).iter().all(|row| row["state"] == "up"));
-    assert!(daemon.log().contains("backend-up"));
+    wait_until("the log says so", || daemon.log().contains("backend-up"));
     stop.store(true, Ordering::Relaxed);
     drop(std::net::TcpStream::connect(address));
     repaired.join().unwrap();
