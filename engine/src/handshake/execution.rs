@@ -1,7 +1,7 @@
 //! The ways to run a flight: on a fiber, on a thread of a pool, or in place.
 //!
-//! Purpose: one seam for all of them. A member starts a flight and gets a [`Step`]; a pending one
-//! goes on with the [`News`] that the member's queues bring for it, or is cancelled. The connection
+//! Purpose: one seam for all of them. A member starts a flight and gets a `Step`; a pending one
+//! goes on with the `News` that the member's queues bring for it, or is cancelled. The connection
 //! above and rustls, provider and cards below are the same in each.
 //!
 //! Invariants: while a flight is pending nothing touches its connection; a pending flight that is

@@ -4,7 +4,7 @@
 //! Purpose: find out before the first client comes that the cards sign, that the client's view of
 //! the signature agrees, and that a handshake uses less than half of its stack. A stack that is too
 //! small would otherwise show itself as a crash at the guard region under the first unusual client.
-//! Where clients are asked for certificates, the verification of theirs is part of it ([`client`]).
+//! Where clients are asked for certificates, the verification of theirs is part of it (`client`).
 
 mod client;
 
@@ -296,14 +296,17 @@ mod tests {
         let verified = [Function::RsaPssVerify, Function::KdsaEcdsaVerifyP521];
         let before = verified.map(calls);
         let mut tested = Tested::default();
-        let found = stacks(&crypto, &service, &mut tested).unwrap();
+        let found = handshakes(&crypto, &Execution::Fiber, &service, &mut tested).unwrap();
         let ordinary = crate::provider::available_groups().len() + 1;
         assert_eq!(found.handshakes, ordinary + 2 * client::CHAINS.len());
         assert!(found.bytes_max > 0 && found.bytes_max <= STACK_BYTES / 2, "{found:?}");
         for (function, before) in verified.into_iter().zip(before) {
             assert!(calls(function) > before, "{function:?} was not counted");
         }
-        assert_eq!(stacks(&crypto, &service, &mut tested).unwrap(), StackUse::default());
+        assert_eq!(
+            handshakes(&crypto, &Execution::Fiber, &service, &mut tested).unwrap(),
+            StackUse::default()
+        );
         crypto.shutdown();
     }
 }

@@ -6,6 +6,7 @@
 //! The way of a connection: [`listener`] → [`worker`] → [`session`] (handshake through
 //! `engine::connection`) → [`dial`] → [`relay`] → one record.
 
+mod admit;
 pub mod dial;
 pub mod endpoint;
 mod front;
