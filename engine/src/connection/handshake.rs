@@ -101,9 +101,10 @@ impl Connection {
         self.hello = Some(Arc::clone(&hello));
         let chosen = self.set.choose(hello.sni.as_deref()).map(Arc::clone);
         let refusal = match chosen {
-            Err(rule) => Some(rule.refusal(match &hello.sni {
-                Some(name) => format!("no service of this address answers to `{name}`"),
-                None => "the client names no server".to_owned(),
+            Err(rule) => Some(rule.refusal(match (&hello.sni, &hello.odd_sni) {
+                (Some(name), _) => format!("no service of this address answers to `{name}`"),
+                (None, Some(_)) => "the server name of the client is no host name".to_owned(),
+                (None, None) => "the client names no server".to_owned(),
             })),
             Ok(service) => {
                 let refusal = unsuitable(&hello, &service);

@@ -330,7 +330,7 @@ impl Connection {
     /// Fills in everything the engine knows about the connection.
     pub fn describe(&self, record: &mut Record) {
         record.service = self.service.as_ref().map(|s| s.name.clone());
-        record.sni = self.server_name().map(str::to_owned);
+        record.sni = self.hello.as_deref().and_then(ClientHello::asked_name).map(str::to_owned);
         record.version = self.negotiated.version;
         record.suite = self.negotiated.suite;
         record.group = self.negotiated.group;

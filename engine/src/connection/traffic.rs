@@ -28,8 +28,8 @@ const RECORD_OVERHEAD: usize = 32;
 const RESERVE: usize = 256;
 
 /// Records without data that a client may send, beside those it pays for. rustls bounds each kind by
-/// itself; taking turns between them a client would stay below all of its bounds for ever, and a
-/// KeyUpdate costs a key schedule.
+/// itself; taking turns between them a client would stay below its bounds for ever, and a KeyUpdate
+/// costs a key schedule.
 const BARREN_RECORDS: u32 = 64;
 
 /// Data that pays for one record without, beside the one that a record of data always pays for.

@@ -65,6 +65,17 @@ impl ClientHello {
         self.versions.iter().copied().filter(|v| *v <= iana::TLS13).max().unwrap_or(0)
     }
 
+    /// The server name as the client wrote it, whether it is one or not; safe to print.
+    #[must_use]
+    pub fn asked_name(&self) -> Option<&str> {
+        match (&self.sni, &self.odd_sni) {
+            (Some(name), _) | (None, Some(OddName::Address(name) | OddName::Illegal(name))) => {
+                Some(name)
+            }
+            (None, None) => None,
+        }
+    }
+
     /// Whether the client can speak `version`.
     #[must_use]
     pub fn offers_version(&self, version: u16) -> bool {

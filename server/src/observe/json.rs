@@ -144,7 +144,7 @@ pub fn record(record: &Record) -> serde_json::Result<String> {
         proxied_by: record.proxied_by,
         local: record.local,
         backend: record.backend.as_deref(),
-        sni: record.sni.as_deref().map(printable),
+        sni: record.sni.as_deref().map(shortened),
         alpn: record.alpn.as_deref().map(shortened),
         version: record.version,
         cipher: record.suite,

@@ -131,7 +131,7 @@ fn tls(record: &Record) -> String {
 
 fn name(record: &Record) -> String {
     let parts = [
-        record.sni.as_deref().map(|sni| format!("sni {}", printable(sni))),
+        record.sni.as_deref().map(|sni| format!("sni {}", shortened(sni))),
         record.alpn.as_deref().map(|alpn| format!("alpn {}", shortened(alpn))),
         record.certificate.as_deref().map(|label| format!("certificate {label}")),
     ];
