@@ -178,6 +178,20 @@ impl<const N: usize> Daemon<N> {
         record
     }
 
+    /// The connection records that stand in the log behind `offset`, and the offset behind them.
+    #[must_use]
+    pub fn records_from(&self, offset: usize) -> (Vec<Record>, usize) {
+        let new = self.process().stderr.lines_from(offset);
+        (connections(&new).collect(), offset + new.len())
+    }
+
+    /// Threads it has.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        let directory = format!("/proc/{}/task", self.process().id());
+        std::fs::read_dir(directory).expect("a running daemon").count()
+    }
+
     /// Memory in use, in KiB.
     #[must_use]
     pub fn resident_kib(&self) -> u64 {

@@ -32,8 +32,10 @@ pub mod process;
 pub mod proxies;
 pub mod record;
 pub mod scene;
+pub mod siege;
 pub mod tidy;
 pub mod unix;
+pub mod wild;
 
 use std::time::{Duration, Instant};
 

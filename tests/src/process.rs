@@ -46,6 +46,15 @@ impl Collected {
         String::from_utf8_lossy(&self.0.0.lock().unwrap().bytes).into_owned()
     }
 
+    /// The complete lines behind `offset`.
+    #[must_use]
+    pub fn lines_from(&self, offset: usize) -> String {
+        let state = self.0.0.lock().unwrap();
+        let new = &state.bytes[offset..];
+        let end = new.iter().rposition(|byte| *byte == b'\n').map_or(0, |newline| newline + 1);
+        String::from_utf8(new[..end].to_vec()).expect("a log in UTF-8")
+    }
+
     /// Waits until `look` finds something in what has arrived; none at the end of the stream or
     /// of patience.
     pub fn wait<T>(&self, mut look: impl FnMut(&str) -> Option<T>) -> Option<T> {

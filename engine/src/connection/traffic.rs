@@ -1,9 +1,9 @@
 //! Application data: opening and sealing records.
 //!
 //! Invariants: rustls remembers the place of an incomplete handshake message in the input, so every
-//! call gets at least the records that it has seen and not discarded; a call that only wants to send
-//! gets exactly those and can therefore never receive. Records that bring no data are rationed: a
-//! client gets no work for nothing.
+//! call gets at least the records that it has seen and not discarded; a call that only wants to
+//! send gets exactly those and can therefore never receive. Records that bring no data are
+//! rationed: a client gets no work for nothing.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -27,9 +27,9 @@ const RECORD_OVERHEAD: usize = 32;
 /// Room kept for what rustls puts in front of data (a KeyUpdate of its own).
 const RESERVE: usize = 256;
 
-/// Records without data that a client may send, beside those it pays for. rustls bounds each kind by
-/// itself; taking turns between them a client would stay below its bounds for ever, and a KeyUpdate
-/// costs a key schedule.
+/// Records without data that a client may send, beside those it pays for. rustls bounds each kind
+/// by itself; taking turns between them a client would stay below its bounds for ever, and a
+/// KeyUpdate costs a key schedule.
 const BARREN_RECORDS: u32 = 64;
 
 /// Data that pays for one record without, beside the one that a record of data always pays for.

@@ -2,6 +2,10 @@
 //!
 //! Source: RFC 8446 §4.6.3, §5.1, §6; RFC 5246 §7.2.2.
 
+mod garbage;
+mod hellos;
+mod moments;
+
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::Arc;
