@@ -153,7 +153,9 @@ fn without_a_card_software_does_it_where_the_configuration_says_so() {
     let rsa = load(&cex, rsa_2048().pkcs8());
     let ec = load(&cex, &p256_pkcs8());
     let digest = digest_of(Hash::Sha256);
-    for fault in [Fault::Deconfigured, Fault::WrongResult] {
+    let refusing = [Fault::ErrorReply(0x10), Fault::Response(Rc::Busy), Fault::QueueFull];
+    let gone = [Fault::Deconfigured, Fault::WrongResult];
+    for fault in gone.into_iter().chain(refusing) {
         cex.inject(Target::Card(0), fault).unwrap();
         let completion = cex.sign_blocking(rsa_request(&rsa));
         assert!(rsa.verifies(
@@ -168,7 +170,7 @@ fn without_a_card_software_does_it_where_the_configuration_says_so() {
     let completion = cex.sign_blocking(SignRequest::new(&ec, Scheme::Ecdsa(Hash::Sha256), digest));
     assert!(completion.result.is_ok());
     assert_eq!(completion.trace.path, Path::Software);
-    assert_eq!(cex.snapshot().software, 3);
+    assert_eq!(cex.snapshot().software, 6);
 }
 
 #[test]

@@ -18,6 +18,7 @@ fn ticket(request: &SignRequest, port: &Arc<PortShared>, token: u64) -> Box<Tick
         weight: 0,
         place: None,
         tries: 0,
+        tried: Vec::new(),
         last_cause: None,
         failed: None,
     })

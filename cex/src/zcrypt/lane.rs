@@ -238,6 +238,7 @@ mod tests {
                 weight: 0,
                 place: None,
                 tries: 0,
+                tried: Vec::new(),
                 last_cause: None,
                 failed: None,
             })

@@ -45,15 +45,24 @@ pub(crate) struct Ticket {
     /// Queue of the present or last try.
     pub(crate) place: Option<Place>,
     pub(crate) tries: u8,
+    /// Indices of card and queue of each vain try.
+    pub(crate) tried: Vec<(usize, usize)>,
     pub(crate) last_cause: Option<Cause>,
     /// When the last try failed.
     pub(crate) failed: Option<Instant>,
 }
 
-/// How long a retry waits for another queue before it also goes back to its last one.
+/// How long a request waits after its first vain try for a queue that it has not tried, before it
+/// also goes back to one that it has. It doubles with each try: other cards that are slow, not
+/// stuck, then have the time they need before the tries are used up.
 const RETRY_PATIENCE: Duration = Duration::from_millis(250);
 
 impl Ticket {
+    fn is_patient(&self) -> bool {
+        let doubled = u32::from(self.tries.saturating_sub(1)).min(5);
+        self.failed.is_some_and(|failed| failed.elapsed() < RETRY_PATIENCE * (1 << doubled))
+    }
+
     pub(crate) fn demand(&self) -> Demand {
         Demand { lane: Lane::of(&self.request), kind: self.request.key.kind() }
     }
@@ -193,10 +202,7 @@ impl Zcrypt {
 
     fn choose(&self, ticket: &Ticket) -> Choice {
         let views = self.bus.cards.iter().zip(&self.cards).map(|(bus, card)| View { bus, card });
-        // As in zcrypt, only a retry knows of a previous queue.
-        let last = ticket.place.map(|place| (place.card, place.queue));
-        let patient = ticket.failed.is_some_and(|failed| failed.elapsed() < RETRY_PATIENCE);
-        select(views, ticket.demand(), last, patient)
+        select(views, ticket.demand(), &ticket.tried, ticket.is_patient())
     }
 
     /// Whether any card of the configuration, or the host in its place, can use such a key.
@@ -224,6 +230,7 @@ impl Zcrypt {
             weight: 0,
             place: None,
             tries: 0,
+            tried: Vec::new(),
             last_cause: None,
             failed: None,
         });

@@ -55,6 +55,7 @@ impl Zcrypt {
                 if !matches!(cause, Cause::NoCard | Cause::Shed | Cause::Shutdown) {
                     ticket.last_cause = Some(cause);
                     ticket.failed = Some(Instant::now());
+                    ticket.tried.extend(ticket.place.map(|place| (place.card, place.queue)));
                 }
                 self.again(ticket, cause, trace)
             }
@@ -109,7 +110,11 @@ impl Zcrypt {
             return Some(ticket.finish(Err(failure), trace));
         }
         if ticket.tries >= MAX_TRIES {
-            return Some(ticket.finish(Err(cause.into()), trace));
+            // Cards that refuse it ten times are as good as none.
+            return Some(match self.config.no_card {
+                NoCard::Software => self.in_software(*ticket),
+                NoCard::Fail => ticket.finish(Err(cause.into()), trace),
+            });
         }
         let tried = ticket.place;
         match self.dispatch(ticket) {

@@ -1,7 +1,10 @@
 //! Which queue gets a request: the cheapest, as in the Linux zcrypt driver.
 //!
-//! cost of a card  = its load + speed rating of the request + 1000 if it was tried last
-//! cost of a queue = its load + speed rating of the request + 10000 if it was tried last
+//! cost of a card  = its load + speed rating of the request + 1000 for each vain try there
+//! cost of a queue = its load + speed rating of the request + 10000 for each vain try there
+//!
+//! zcrypt remembers the last try only; a request would then go to and fro between two failing
+//! queues until its tries are used up, while a third one could do it.
 //!
 //! The lowest cost wins, a tie goes to the smaller number of requests so far. Cards are compared
 //! first, then the queues of the winner. While a request is in flight its rating is part of the
@@ -14,9 +17,9 @@ use crate::key::{Curve, KeyKind};
 
 use super::Lane;
 
-/// Added to the cost of the card that was tried last.
+/// Added to the cost of a card for each vain try.
 pub(crate) const CARD_PENALTY: u32 = 1_000;
-/// Added to the cost of the queue that was tried last.
+/// Added to the cost of a queue for each vain try.
 pub(crate) const QUEUE_PENALTY: u32 = 10_000;
 
 /// What a request needs.
@@ -78,12 +81,12 @@ pub(crate) enum Choice {
     None,
 }
 
-/// Chooses a queue. `last` are the indices of card and queue of the previous try; a `patient`
-/// request waits for another one.
+/// Chooses a queue. `tried` are the indices of card and queue of each vain try; a `patient` request
+/// waits for one that has not been tried.
 pub(crate) fn select<C: CardView>(
     cards: impl Iterator<Item = C>,
     demand: Demand,
-    last: Option<(usize, usize)>,
+    tried: &[(usize, usize)],
     patient: bool,
 ) -> Choice {
     let mut best: Option<((u32, u64), Choice)> = None;
@@ -92,24 +95,23 @@ pub(crate) fn select<C: CardView>(
         let Some(weight) = speed_rating(view.kind(), demand).filter(|_| view.online()) else {
             continue;
         };
-        let last_queue = last.filter(|last| last.0 == card).map(|last| last.1);
-        let penalty = if last_queue.is_some() { CARD_PENALTY } else { 0 };
+        let vain = tried.iter().filter(|tried| tried.0 == card);
+        let penalty = vain.map(|_| CARD_PENALTY).sum::<u32>();
         let cost = (view.load().saturating_add(weight + penalty), view.requests());
         for (queue, view) in view.queues().enumerate().filter(|(_, view)| view.usable()) {
             candidates = true;
-            other_full |=
-                patient && last.is_some() && last != Some((card, queue)) && !view.has_room();
+            other_full |= patient && !tried.contains(&(card, queue)) && !view.has_room();
         }
         if best.is_some_and(|(lowest, _)| cost >= lowest) {
             continue;
         }
-        if let Some(queue) = select_queue(view.queues(), weight, last_queue) {
+        if let Some(queue) = select_queue(card, view.queues(), weight, tried) {
             best = Some((cost, Choice::Queue { card, queue, weight }));
         }
     }
     match best {
         Some((_, Choice::Queue { card, queue, .. }))
-            if last == Some((card, queue)) && other_full =>
+            if tried.contains(&(card, queue)) && other_full =>
         {
             Choice::AllFull
         }
@@ -120,12 +122,14 @@ pub(crate) fn select<C: CardView>(
 }
 
 fn select_queue<Q: QueueView>(
+    card: usize,
     queues: impl Iterator<Item = Q>,
     weight: u32,
-    last: Option<usize>,
+    tried: &[(usize, usize)],
 ) -> Option<usize> {
     let cost = |index, queue: &Q| {
-        let penalty = if last == Some(index) { QUEUE_PENALTY } else { 0 };
+        let vain = tried.iter().filter(|tried| **tried == (card, index));
+        let penalty = vain.map(|_| QUEUE_PENALTY).sum::<u32>();
         (queue.load().saturating_add(weight + penalty), queue.requests())
     };
     queues

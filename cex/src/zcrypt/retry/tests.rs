@@ -27,6 +27,7 @@ fn ticket(request: SignRequest, tries: u8) -> Box<Ticket> {
         weight: 0,
         place: Some(Place { card: 0, queue: 0 }),
         tries,
+        tried: Vec::new(),
         last_cause: None,
         failed: None,
     })
