@@ -115,6 +115,9 @@ pub struct ServiceStatus {
     pub name: String,
     /// Connections open.
     pub open: u64,
+    /// Handshakes in flight.
+    #[serde(default)]
+    pub handshakes: u64,
     /// Connections accepted since the start.
     pub accepted: u64,
     /// Its backends in the order in which they are tried.

@@ -170,6 +170,7 @@ impl Source for Running {
         let service = |service: &Arc<crate::runtime::ServiceRuntime>| ServiceStatus {
             name: service.name.clone(),
             open: service.open.load(Ordering::Relaxed) as u64,
+            handshakes: service.handshakes.load(Ordering::Relaxed) as u64,
             accepted: service.accepted.load(Ordering::Relaxed),
             backends: service.targets.iter().map(backend).collect(),
         };

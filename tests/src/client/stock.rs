@@ -97,6 +97,13 @@ impl Client {
         self
     }
 
+    /// The same without its memory: every handshake is a full one.
+    #[must_use]
+    pub fn forgetful(mut self) -> Self {
+        Arc::make_mut(&mut self.config).resumption = rustls::client::Resumption::disabled();
+        self
+    }
+
     /// What it offers and trusts.
     pub(super) fn config(&self) -> &ClientConfig {
         &self.config

@@ -12,10 +12,12 @@
 )]
 
 mod backends;
+mod cards;
 mod choice;
 mod client_auth;
 mod ending;
 mod faults;
+mod flight;
 mod handshake;
 mod health;
 mod hostile;

@@ -1,0 +1,272 @@
+//! Cards that fail under the load of real clients, broken from outside as an operator would.
+//!
+//! Source: acceptance of the third issue, item 2; `zcrypt` for what happens to a request.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::thread::JoinHandle;
+
+use adjunct_tests::backend::Backend;
+use adjunct_tests::client::stock::Client;
+use adjunct_tests::record::Record;
+use adjunct_tests::rig::{Plan, Rig};
+use adjunct_tests::scene::NAME;
+use adjunct_tests::{adjunct, wait_until};
+
+/// Clients of each kind of key.
+const CLIENTS: usize = 10;
+
+/// Clients that shake hands without a pause.
+struct Load {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+#[derive(Default)]
+struct Shared {
+    stop: AtomicBool,
+    done: AtomicUsize,
+    failures: Mutex<Vec<String>>,
+}
+
+impl Load {
+    fn start(rig: &Rig, address: SocketAddr) -> Self {
+        let shared = Arc::new(Shared::default());
+        let client = Client::new(&rig.pki).forgetful();
+        let run = || {
+            let (shared, client) = (Arc::clone(&shared), client.clone());
+            std::thread::spawn(move || {
+                while !shared.stop.load(Ordering::Relaxed) {
+                    match client.connect(address, NAME).and_then(|tls| tls.talk(b"hello")) {
+                        Ok(answer) => assert_eq!(answer, b"hello"),
+                        Err(error) => shared.failures.lock().unwrap().push(error.to_string()),
+                    }
+                    shared.done.fetch_add(1, Ordering::Relaxed);
+                }
+            })
+        };
+        let threads = (0..CLIENTS).map(|_| run()).collect();
+        Self { shared, threads }
+    }
+
+    fn done(&self) -> usize {
+        self.shared.done.load(Ordering::Relaxed)
+    }
+
+    /// Lets so many more handshakes come to an end.
+    fn go_on(&self, more: usize) {
+        let until = self.done() + more;
+        wait_until("the load goes on", || self.done() >= until);
+    }
+
+    #[track_caller]
+    fn without_failure(&self, when: &str) {
+        let failures = self.shared.failures.lock().unwrap().clone();
+        assert_eq!(failures, Vec::<String>::new(), "{when}");
+    }
+
+    fn end(self) -> (usize, Vec<String>) {
+        self.shared.stop.store(true, Ordering::Relaxed);
+        for thread in self.threads {
+            thread.join().unwrap();
+        }
+        let failures = std::mem::take(&mut *self.shared.failures.lock().unwrap());
+        (self.shared.done.load(Ordering::Relaxed), failures)
+    }
+}
+
+/// Faults, and whether requests that meet them have to be tried again.
+const FAULTS: [(&str, bool); 13] = [
+    ("deconfigured", false),
+    ("checkstopped", false),
+    ("offline", false),
+    ("wrong-result", true),
+    ("lost-reply", true),
+    ("forgotten", true),
+    ("slow 50ms", false),
+    ("queue-full", true),
+    ("reset", false),
+    ("response 05", true),
+    ("response 07", true),
+    ("error-reply 10", true),
+    ("error-reply 90", true),
+];
+
+/// Replies that are late are missed sooner than by default.
+const IMPATIENT: &str = "[cex]\nreply = \"500ms\"\n";
+
+#[test]
+fn a_fault_of_one_queue_goes_unnoticed_by_every_client() {
+    let echo = Backend::echo();
+    let plan = Plan {
+        route: "verify = \"all\"",
+        tables: IMPATIENT,
+        service: &["timeouts = { handshake = \"60s\" }"],
+        ..Plan::default()
+    };
+    let rig = Rig::start(&adjunct!(), echo.address, &plan);
+    let loads = [Load::start(&rig, rig.rsa()), Load::start(&rig, rig.ec())];
+    let mut records = Vec::new();
+    for (fault, retried) in FAULTS {
+        loads.iter().for_each(|load| load.go_on(CLIENTS));
+        let before = records.len();
+        for apqn in ["00.0006", "02.0006"] {
+            rig.order(&format!("fault {apqn} {fault}"));
+        }
+        loads.iter().for_each(|load| load.go_on(3 * CLIENTS));
+        if retried {
+            wait_until("a record shows the retry", || {
+                records.extend(rig.records());
+                tried_again(&records[before..], "rsa") && tried_again(&records[before..], "ec")
+            });
+        }
+        rig.order("repair all");
+        let taken = ["00.0006", "02.0006"].map(|apqn| (apqn, rig.requests(apqn)));
+        for (apqn, requests) in taken {
+            wait_until("the repaired queue is used again", || rig.requests(apqn) > requests);
+            assert_eq!(rig.queue(apqn, "status"), "online", "{fault}");
+        }
+        loads.iter().for_each(|load| load.without_failure(fault));
+    }
+    let mut done = 0;
+    for load in loads {
+        let (count, failures) = load.end();
+        assert_eq!(failures, Vec::<String>::new());
+        done += count;
+    }
+    records.extend(rig.wait_records(done - records.len()));
+    assert_eq!(records.len(), done, "one record for each connection");
+    assert!(records.iter().all(|record| record.outcome() == "completed"));
+    rig.daemon.stop();
+}
+
+/// Whether a signature of `service` was made by another queue than the one tried first.
+fn tried_again(records: &[Record], service: &str) -> bool {
+    let mut of_service = records.iter().filter(|record| record.service() == service);
+    of_service.any(|record| record.number("key_op.tries") > 1)
+}
+
+/// Lets each kind of client shake hands a few times; what became of them, and the records.
+fn a_few(rig: &Rig) -> (BTreeMap<String, usize>, Vec<Record>) {
+    let _ = rig.records();
+    let outcome = |address| {
+        let client = Client::new(&rig.pki).forgetful();
+        std::thread::spawn(move || {
+            let answer = client.connect(address, NAME).and_then(|tls| tls.talk(b"hello"));
+            answer.map_or_else(|error| error.to_string(), |_| "served".to_owned())
+        })
+    };
+    let threads: Vec<_> = (0..CLIENTS).flat_map(|_| [rig.rsa(), rig.ec()]).map(outcome).collect();
+    let count = threads.len();
+    let mut outcomes = BTreeMap::new();
+    for thread in threads {
+        *outcomes.entry(thread.join().unwrap()).or_default() += 1;
+    }
+    (outcomes, rig.wait_records(count))
+}
+
+/// Faults of every card, with return and reason code of what the clients run into.
+const EVERYWHERE: [(&str, &str, &str); 9] = [
+    ("deconfigured", "0xc", "0xad00"),
+    ("checkstopped", "0xc", "0xad00"),
+    ("offline", "0xc", "0xad00"),
+    ("wrong-result", "0xc", "0xad00"),
+    ("queue-full", "0xc", "0xad01"),
+    ("response 05", "0xc", "0xad0a"),
+    ("response 15", "0x8", "0xad0f"),
+    ("error-reply 10", "0xc", "0x3eb8"),
+    ("lost-reply", "0xc", "0xad04"),
+];
+
+#[test]
+fn a_fault_of_every_card_is_told_with_alert_and_codes() {
+    let echo = Backend::echo();
+    let plan = Plan {
+        route: "verify = \"all\"",
+        tables: IMPATIENT,
+        service: &["timeouts = { handshake = \"60s\" }"],
+        ..Plan::default()
+    };
+    let rig = Rig::start(&adjunct!(), echo.address, &plan);
+    for (fault, rc, rsn) in EVERYWHERE {
+        for card in ["00", "01", "02", "03"] {
+            rig.order(&format!("fault {card} {fault}"));
+        }
+        let (outcomes, records) = a_few(&rig);
+        let told = "received fatal alert: the peer had an internal error";
+        let internal = |text: &String| text.to_lowercase().contains("internal");
+        assert!(outcomes.keys().all(internal), "{fault}: {outcomes:?}, not {told}");
+        for record in records {
+            record.expect("rule", "signing-failed");
+            assert_eq!(record.alert_sent(), Some(80), "{fault}");
+            let found = (record.text("rc"), record.text("rsn"));
+            assert_eq!(found, (rc, rsn), "{fault}: {}", record.to_text());
+        }
+        rig.order("repair all");
+        let (outcomes, _) = a_few(&rig);
+        assert_eq!(outcomes, BTreeMap::from([("served".to_owned(), 2 * CLIENTS)]), "{fault}");
+    }
+    rig.daemon.stop();
+}
+
+#[test]
+fn without_a_card_software_signs_where_the_configuration_says_so() {
+    let echo = Backend::echo();
+    let plan = Plan { route: "no_card = \"software\"\nverify = \"all\"", ..Plan::default() };
+    let rig = Rig::start(&adjunct!(), echo.address, &plan);
+    for fault in ["deconfigured", "checkstopped", "offline", "wrong-result", "error-reply 10"] {
+        for card in ["00", "01", "02", "03"] {
+            rig.order(&format!("fault {card} {fault}"));
+        }
+        let (outcomes, records) = a_few(&rig);
+        assert_eq!(outcomes, BTreeMap::from([("served".to_owned(), 2 * CLIENTS)]), "{fault}");
+        for record in records {
+            record.expect("crypto_path", "software");
+        }
+        rig.order("repair all");
+        let (_, records) = a_few(&rig);
+        assert!(records.iter().all(|record| record.text("crypto_path") == "cex"), "{fault}");
+    }
+    rig.daemon.stop();
+}
+
+#[test]
+fn a_wrong_ecdsa_result_is_the_client_s_to_find_unless_all_is_verified() {
+    let echo = Backend::echo();
+    let rig = Rig::start(&adjunct!(), echo.address, &Plan::default());
+    for card in ["00", "01", "02", "03"] {
+        rig.order(&format!("fault {card} wrong-result"));
+    }
+    let client = Client::new(&rig.pki).forgetful();
+    let error = client.connect(rig.ec(), NAME).unwrap_err();
+    assert!(error.to_string().to_lowercase().contains("signature"), "{error}");
+    let [record] = &rig.wait_records(1)[..] else { panic!("one record") };
+    record.expect("rule", "peer-alert");
+    // RSA is verified always, and a wrong result gives the key away.
+    let error = client.connect(rig.rsa(), NAME).unwrap_err();
+    assert!(error.to_string().to_lowercase().contains("internal"), "{error}");
+    rig.wait_records(1)[0].expect("rule", "signing-failed");
+    rig.daemon.stop();
+}
+
+#[test]
+fn a_queue_goes_offline_and_online_by_order_without_a_loss() {
+    let echo = Backend::echo();
+    let rig = Rig::start(&adjunct!(), echo.address, &Plan::default());
+    let load = Load::start(&rig, rig.rsa());
+    for what in ["00.0006", "00"] {
+        load.go_on(CLIENTS);
+        rig.order(&format!("offline {what}"));
+        assert_eq!(rig.queue("00.0006", "status"), "offline");
+        let requests = rig.requests("00.0006");
+        load.go_on(CLIENTS);
+        assert_eq!(rig.requests("00.0006"), requests, "no request reaches it");
+        rig.order(&format!("online {what}"));
+        wait_until("it is used again", || rig.requests("00.0006") > requests);
+    }
+    assert_eq!(load.end().1, Vec::<String>::new());
+    rig.daemon.stop();
+}
