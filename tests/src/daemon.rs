@@ -195,10 +195,20 @@ impl<const N: usize> Daemon<N> {
     /// Memory in use, in KiB.
     #[must_use]
     pub fn resident_kib(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// Threads it has.
+    #[must_use]
+    pub fn threads(&self) -> u64 {
+        self.status("Threads:")
+    }
+
+    fn status(&self, name: &str) -> u64 {
         let status = format!("/proc/{}/status", self.process().id());
         let text = std::fs::read_to_string(status).expect("a running daemon");
-        let line = text.lines().find(|line| line.starts_with("VmRSS:")).expect("VmRSS");
-        line.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).expect("a number")
+        let line = text.lines().find(|line| line.starts_with(name)).expect("a known line");
+        line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
     }
 
     /// File descriptors it has open.

@@ -6,11 +6,11 @@
 //! Invariants: orders go through the command line, so what a user can paste is what is tested; each
 //! record of the log is handed out exactly once.
 
-use std::cell::RefCell;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -56,7 +56,7 @@ pub struct Rig {
     pub pki: Pki,
     program: Program,
     directory: TempDir,
-    log: RefCell<Tail>,
+    log: Mutex<Tail>,
 }
 
 impl Rig {
@@ -93,7 +93,7 @@ impl Rig {
             )
         });
         let tail = Tail { path: log, ..Tail::default() };
-        Self { daemon, pki, program: program.clone(), directory, log: RefCell::new(tail) }
+        Self { daemon, pki, program: program.clone(), directory, log: Mutex::new(tail) }
     }
 
     /// Where RSA signs.
@@ -159,7 +159,7 @@ impl Rig {
     /// The records that have been written since the last call.
     #[must_use]
     pub fn records(&self) -> Vec<Record> {
-        self.log.borrow_mut().take()
+        self.log.lock().unwrap().take()
     }
 
     /// Waits until `count` more records have been written.

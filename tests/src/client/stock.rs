@@ -133,7 +133,16 @@ impl Client {
     ///
     /// What the socket or rustls reports.
     pub fn connect(&self, address: SocketAddr, name: &str) -> io::Result<Tls> {
-        self.connect_behind(TcpStream::connect(address)?, name, b"", usize::MAX)
+        self.shake_hands(TcpStream::connect(address)?, name)
+    }
+
+    /// Completes the handshake on a socket that is connected.
+    ///
+    /// # Errors
+    ///
+    /// What the socket or rustls reports.
+    pub fn shake_hands(&self, socket: TcpStream, name: &str) -> io::Result<Tls> {
+        self.connect_behind(socket, name, b"", usize::MAX)
     }
 
     /// Completes the handshake over `socket`. `header` goes out ahead of the ClientHello, both in
