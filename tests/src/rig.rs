@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::config::{Service, file};
+use crate::config::{self, Service, file};
 use crate::daemon::{Daemon, Program};
 use crate::pki::{Kind, Leaf, Pki};
 use crate::process::PATIENCE;
@@ -34,16 +34,16 @@ pub struct Plan<'a> {
     pub tables: &'a str,
     /// Lines of each service.
     pub service: &'a [&'a str],
-    /// Event loops.
-    pub workers: u8,
+    /// Event loops; those of this run of the tests when it does not matter.
+    pub workers: Option<usize>,
 }
 
 impl Default for Plan<'_> {
-    /// Two accelerators and two coprocessors with a domain each, two workers.
+    /// Two accelerators and two coprocessors with a domain each.
     fn default() -> Self {
         const CARDS: [(&str, &[u8]); 4] =
             [("CEX8A", &[6]), ("CEX8A", &[6]), ("CEX8C", &[6]), ("CEX8C", &[6])];
-        Self { cards: &CARDS, route: "", tables: "", service: &[], workers: 2 }
+        Self { cards: &CARDS, route: "", tables: "", service: &[], workers: None }
     }
 }
 
@@ -79,7 +79,9 @@ impl Rig {
                 log.display()
             );
             let text = text.replacen("[server]\n", &server, 1);
-            let text = text.replacen("workers = 2", &format!("workers = {}", plan.workers), 1);
+            let workers = plan.workers.unwrap_or_else(config::workers);
+            let of_this_run = format!("workers = {}\n", config::workers());
+            let text = text.replacen(&of_this_run, &format!("workers = {workers}\n"), 1);
             let cards = plan.cards.iter().enumerate().map(|(id, (kind, domains))| {
                 format!("[[card]]\nid = {id}\ntype = \"{kind}\"\ndomains = {domains:?}\n")
             });

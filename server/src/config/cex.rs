@@ -114,3 +114,52 @@ fn is_there(target: CardTarget, cards: &[Card], members: usize) -> bool {
     }
     cards.iter().any(|card| card.id == id && domain.is_none_or(|d| card.domains.contains(&d)))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::config::{Fault, Report, parse};
+
+    fn read(lines: &str) -> Report {
+        let service = "[[service]]\nname = \"a\"\nlisten = \"127.0.0.1:992\"\n\
+                       backend = \"127.0.0.1:23\"\ncert = \"a.pem\"\nkey = \"a.key\"\n";
+        parse(Path::new("/etc/adjunct/adjunct.toml"), &format!("{service}{lines}"))
+    }
+
+    fn only(report: &Report) -> &Fault {
+        assert_eq!(report.faults.len(), 1, "{:#?}", report.faults);
+        &report.faults[0]
+    }
+
+    #[test]
+    fn cards_are_broken_by_a_test_build_only() {
+        let allowed = "[server]\nworkers = 1\nfault_injection = true\n";
+        let fault = "[[fault]]\nat = \"00.0006\"\nwhat = \"slow\"\nlatency = \"20ms\"\n";
+        let report = read(fault);
+        assert!(only(&report).what.contains("only where faults are allowed"));
+        let report = read(&format!("{allowed}{fault}"));
+        if !cfg!(feature = "fault-injection") {
+            let fault = only(&report);
+            assert_eq!(fault.key, "server.fault_injection");
+            assert!(fault.what.contains("does not inject faults") && fault.remedy.contains("demo"));
+            return;
+        }
+        assert_eq!(report.faults, []);
+        let faults = report.config.unwrap().faults;
+        assert_eq!(faults[0].target.to_string(), "00.0006");
+        assert_eq!(faults[0].fault.to_string(), "slow 20ms");
+        for (wrong, key) in [
+            ("at = \"02\"\nwhat = \"reset\"", "fault[0].at"),
+            ("at = \"00.0007\"\nwhat = \"reset\"", "fault[0].at"),
+            ("at = \"00\"\nwhat = \"slow\"", "fault[0].what"),
+            ("at = \"00\"\nwhat = \"tired\"", "fault[0].what"),
+            ("at = \"00\"\nwhat = \"response\"\ncode = \"00\"", "fault[0].what"),
+            ("at = \"00\"\nwhat = \"reset\"\nlatency = \"1s\"", "fault[0].latency"),
+            ("at = \"00\"\nwhat = \"slow\"\nlatency = \"1s\"\ncode = \"05\"", "fault[0].code"),
+        ] {
+            let report = read(&format!("{allowed}[[fault]]\n{wrong}\n"));
+            assert_eq!(only(&report).key, key, "{wrong}");
+        }
+    }
+}

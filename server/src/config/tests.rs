@@ -144,37 +144,6 @@ fn what_this_version_lacks_is_said_and_never_ignored() {
 }
 
 #[test]
-fn cards_are_broken_by_a_test_build_only() {
-    let allowed = "[server]\nworkers = 1\nfault_injection = true\n";
-    let fault = "[[fault]]\nat = \"00.0006\"\nwhat = \"slow\"\nlatency = \"20ms\"\n";
-    let report = with(fault);
-    assert!(only(&report).2.contains("only where faults are allowed"));
-    let report = with(&format!("{allowed}{fault}"));
-    if !cfg!(feature = "fault-injection") {
-        let (line, key, what, remedy) = only(&report);
-        assert_eq!((line, key), (10, "server.fault_injection"));
-        assert!(what.contains("does not inject faults") && remedy.contains("demo"), "{remedy}");
-        return;
-    }
-    assert_eq!(report.faults, []);
-    let faults = report.config.unwrap().faults;
-    assert_eq!(faults[0].target.to_string(), "00.0006");
-    assert_eq!(faults[0].fault.to_string(), "slow 20ms");
-    for (wrong, key) in [
-        ("at = \"02\"\nwhat = \"reset\"", "fault[0].at"),
-        ("at = \"00.0007\"\nwhat = \"reset\"", "fault[0].at"),
-        ("at = \"00\"\nwhat = \"slow\"", "fault[0].what"),
-        ("at = \"00\"\nwhat = \"tired\"", "fault[0].what"),
-        ("at = \"00\"\nwhat = \"response\"\ncode = \"00\"", "fault[0].what"),
-        ("at = \"00\"\nwhat = \"reset\"\nlatency = \"1s\"", "fault[0].latency"),
-        ("at = \"00\"\nwhat = \"slow\"\nlatency = \"1s\"\ncode = \"05\"", "fault[0].code"),
-    ] {
-        let report = with(&format!("{allowed}[[fault]]\n{wrong}\n"));
-        assert_eq!(only(&report).1, key, "{wrong}");
-    }
-}
-
-#[test]
 fn client_certificates_need_a_mode_and_a_file_of_cas() {
     let read = |line: &str| with(line).config.unwrap().services.remove(0).client_auth;
     let ca = PathBuf::from("/etc/adjunct/clients.pem");

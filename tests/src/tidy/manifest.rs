@@ -27,7 +27,7 @@ pub const CONFINED: &[Confined] = &[
     Confined { name: "aws-lc-sys", to: &["cex"] },
     Confined { name: "rustls", to: &["engine", "tests", "benches"] },
     Confined { name: "corosensei", to: &["engine", "benches"] },
-    Confined { name: "mio", to: &["server", "benches"] },
+    Confined { name: "mio", to: &["server", "benches", "tests"] },
     Confined { name: "clap", to: &["server", "benches"] },
     Confined { name: "socket2", to: &["server", "tests", "benches"] },
 ];
