@@ -66,3 +66,49 @@ fn read_word(node: &Node<'_>) {
         node.error("this mode needs to know which CAs to trust", EXAMPLE);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+
+    use super::super::{Report, parse};
+    use super::ClientAuth;
+
+    /// A service with one more line, which is the seventh.
+    fn with(line: &str) -> Report {
+        let text = format!(
+            "[[service]]\nname = \"a\"\nlisten = \"127.0.0.1:992\"\nbackend = \"127.0.0.1:23\"\n\
+             cert = \"a.pem\"\nkey = \"a.key\"\n{line}\n"
+        );
+        parse(Path::new("/etc/adjunct/adjunct.toml"), &text)
+    }
+
+    #[test]
+    fn client_certificates_need_a_mode_and_a_file_of_cas() {
+        let read = |line: &str| with(line).config.unwrap().services.remove(0).client_auth;
+        let ca = PathBuf::from("/etc/adjunct/clients.pem");
+        for none in ["client_auth = \"none\"", "client_auth = { mode = \"none\" }"] {
+            assert_eq!(read(none), ClientAuth::None);
+        }
+        let of = |mode| format!("client_auth = {{ mode = \"{mode}\", ca = \"clients.pem\" }}");
+        assert_eq!(read(&of("optional")), ClientAuth::Optional(ca.clone()));
+        assert_eq!(read(&of("required")), ClientAuth::Required(ca));
+        for (line, key, said) in [
+            ("client_auth = \"required\"", "", "which CAs to trust"),
+            ("client_auth = { mode = \"required\" }", ".ca", "missing"),
+            ("client_auth = { mode = \"optional\", ca = \"\" }", ".ca", "not a path"),
+            ("client_auth = { ca = \"clients.pem\" }", ".mode", "missing"),
+            (&of("none"), ".ca", "not asked"),
+            (&of("requird"), ".mode", "did you mean \"required\""),
+            ("client_auth = { mode = \"none\", crl = \"a\" }", ".crl", "unknown key"),
+            ("client_auth = true", "", "text"),
+        ] {
+            let report = with(line);
+            assert_eq!(report.faults.len(), 1, "{:#?}", report.faults);
+            let fault = &report.faults[0];
+            assert_eq!(fault.place.map(|place| place.line), Some(7), "{line}");
+            assert_eq!(fault.key, format!("service.a.client_auth{key}"), "{line}");
+            assert!(fault.what.contains(said), "{line}: {}", fault.what);
+        }
+    }
+}

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 use super::schema::{
-    BackendAddress, Card, CardEngine, CardType, Cex, ClientAuth, EcdsaRoute, HealthPolicy,
-    LogFormat, LogTarget, NoCard, ProxyProtocol, ServerName, Verify,
+    BackendAddress, Card, CardEngine, CardType, Cex, EcdsaRoute, HealthPolicy, LogFormat,
+    LogTarget, NoCard, ProxyProtocol, ServerName, Verify,
 };
 use super::{
     BuildFault, CertFault, CertSummary, Config, Fault, Inspect, KEYS, LATER, Look, REQUIRED,
@@ -141,33 +141,6 @@ fn what_this_version_lacks_is_said_and_never_ignored() {
     assert!(only(&report).2.contains("not enforced by this version"));
     let report = with("[server]\nmode = [\"strict\"]");
     assert!(only(&report).2.contains("not the name of a mode"));
-}
-
-#[test]
-fn client_certificates_need_a_mode_and_a_file_of_cas() {
-    let read = |line: &str| with(line).config.unwrap().services.remove(0).client_auth;
-    let ca = PathBuf::from("/etc/adjunct/clients.pem");
-    for none in ["client_auth = \"none\"", "client_auth = { mode = \"none\" }"] {
-        assert_eq!(read(none), ClientAuth::None);
-    }
-    let of = |mode| format!("client_auth = {{ mode = \"{mode}\", ca = \"clients.pem\" }}");
-    assert_eq!(read(&of("optional")), ClientAuth::Optional(ca.clone()));
-    assert_eq!(read(&of("required")), ClientAuth::Required(ca));
-    for (line, key, said) in [
-        ("client_auth = \"required\"", "", "which CAs to trust"),
-        ("client_auth = { mode = \"required\" }", ".ca", "missing"),
-        ("client_auth = { mode = \"optional\", ca = \"\" }", ".ca", "not a path"),
-        ("client_auth = { ca = \"clients.pem\" }", ".mode", "missing"),
-        (&of("none"), ".ca", "not asked"),
-        (&of("requird"), ".mode", "did you mean \"required\""),
-        ("client_auth = { mode = \"none\", crl = \"a\" }", ".crl", "unknown key"),
-        ("client_auth = true", "", "text"),
-    ] {
-        let report = with(line);
-        let (at, found, what, _) = only(&report);
-        assert_eq!((at, found), (8, format!("service.tn3270.client_auth{key}").as_str()), "{line}");
-        assert!(what.contains(said), "{line}: {what}");
-    }
 }
 
 #[test]
