@@ -118,7 +118,29 @@ fn read(node: &Node<'_>) -> Option<Network> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::Network;
+    use crate::config::{self, Report};
+
+    fn service(name: &str, trust: &str) -> String {
+        format!(
+            "[[service]]\nname = \"{name}\"\nlisten = \"127.0.0.1:1992\"\n\
+             backend = \"127.0.0.1:23\"\ncert = \"a.pem\"\nkey = \"a.key\"\n\
+             sni = \"{name}.test\"\naccept_proxy = {trust}\n"
+        )
+    }
+
+    fn parse(text: &str) -> Report {
+        config::parse(Path::new("t.toml"), text)
+    }
+
+    /// Key, what is wrong and what to do of the only fault.
+    fn only(report: &Report) -> (&str, &str, &str) {
+        assert_eq!(report.faults.len(), 1, "{:?}", report.faults);
+        let fault = &report.faults[0];
+        (&fault.key, &fault.what, &fault.remedy)
+    }
 
     fn network(address: &str, bits: u8) -> Network {
         Network { address: address.parse().unwrap(), bits }
@@ -148,5 +170,40 @@ mod tests {
         assert_eq!(network("10.1.2.3", 0).first(), network("0.0.0.0", 0).address);
         assert_eq!(network("2001:db8::1", 64).first(), network("2001:db8::", 64).address);
         assert_eq!(network("::1", 128).first(), network("::1", 128).address);
+    }
+
+    #[test]
+    fn a_network_that_is_none_is_refused_with_what_to_write() {
+        for (written, remedy) in [
+            ("\"10.0.0.0/33\"", "10.0.0.0/8"),
+            ("\"10.0.0.0/+8\"", "10.0.0.0/8"),
+            ("\"localhost\"", "192.0.2.7"),
+            ("\"192.0.2.7:992\"", "192.0.2.7"),
+            ("\"10.0.0.1/8\"", "write \"10.0.0.0/8\" for the network, or \"10.0.0.1\""),
+            ("\"::ffff:10.0.0.1\"", "write 10.0.0.1"),
+            ("\"::1\", \"::1/128\"", "remove one of them"),
+        ] {
+            let report = parse(&service("a", &format!("[{written}]")));
+            let (key, _, found) = only(&report);
+            assert!(key.starts_with("service.a.accept_proxy"), "{key}");
+            assert!(found.contains(remedy), "{written}: {found}");
+        }
+    }
+
+    #[test]
+    fn services_of_one_address_trust_the_same_load_balancers() {
+        let both = |first, second| {
+            let text = service("a", first) + &service("b", second);
+            parse(&text)
+        };
+        let report = both("[\"10.0.0.0/8\", \"::1\"]", "[\"::1\", \"10.0.0.0/8\"]");
+        assert!(report.faults.is_empty(), "{:?}", report.faults);
+        for other in ["[]", "[\"::1\"]", "[\"10.0.0.0/8\", \"::1\", \"192.0.2.7\"]"] {
+            let report = both("[\"10.0.0.0/8\", \"::1\"]", other);
+            let (key, what, remedy) = only(&report);
+            assert_eq!(key, "service.b.accept_proxy");
+            assert!(what.contains("shared with \"a\" (line 8)"), "{what}");
+            assert!(remedy.contains("accept_proxy"), "{remedy}");
+        }
     }
 }

@@ -50,7 +50,7 @@ impl Session {
                 return Step::Moved;
             }
             Moved::Broken(error) => {
-                self.end_tls(turn, &rules::PEER_RESET, error.to_string());
+                self.client_reset(turn, &error);
                 return Step::Moved;
             }
         }
@@ -63,6 +63,18 @@ impl Session {
             }
         }
         Step::Moved
+    }
+
+    /// Ends the handshake of a client that has reset. Balancers end their health checks so; from a
+    /// trusted peer that has said nothing yet but a header, a reset is no worse than a FIN.
+    pub(super) fn client_reset(&mut self, turn: &mut Turn<'_>, error: &std::io::Error) {
+        let began = self.front.as_ref().is_some_and(|front| !front.received.is_empty());
+        let rule = if self.is_of_balancer() && !began && !self.tls.has_heard() {
+            &rules::PEER_CLOSED
+        } else {
+            &rules::PEER_RESET
+        };
+        self.end_tls(turn, rule, error.to_string());
     }
 
     /// Takes the header at its word and gives TLS what came behind it.

@@ -201,6 +201,12 @@ impl Session {
         self.token
     }
 
+    /// Whether the TCP peer is one that must send a PROXY header.
+    pub(super) fn is_of_balancer(&self) -> bool {
+        let peer = self.record.proxied_by.or(self.record.peer);
+        peer.is_some_and(|peer| self.address.expects_proxy_header(peer.ip()))
+    }
+
     /// Notes that the event loop has the session in a queue; false if it had already.
     pub fn mark_queued(&mut self) -> bool {
         !std::mem::replace(&mut self.queued, true)
@@ -391,7 +397,7 @@ impl Session {
             Progress::Established => self.begin_dialing(turn),
             Progress::Failed => self.finish(turn, "us"),
             Progress::NeedInput => match broken {
-                Some(error) => self.end_tls(turn, &rules::PEER_RESET, error.to_string()),
+                Some(error) => self.client_reset(turn, &error),
                 None => return self.read_handshake(turn),
             },
         }
@@ -431,7 +437,7 @@ impl Session {
                 Step::Moved
             }
             Received::Broken(error) => {
-                self.end_tls(turn, &rules::PEER_RESET, error.to_string());
+                self.client_reset(turn, &error);
                 Step::Moved
             }
         }

@@ -2,15 +2,23 @@
 //!
 //! Source: `haproxy: doc/proxy-protocol.txt`.
 
+use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use adjunct_tests::backend::{Backend, Served};
+use adjunct_tests::client::openssl;
 use adjunct_tests::client::stock::Client;
 use adjunct_tests::process::PATIENCE;
 use adjunct_tests::scene::{self, NAME, Scene};
-use adjunct_tests::{adjunct, wait_until};
+use adjunct_tests::{adjunct, need, wait_until};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa,
+    Issuer, KeyPair,
+};
+use tempfile::TempDir;
 
 const TRUST: &str = "accept_proxy = [\"127.0.0.0/8\", \"::1\"]";
 
@@ -269,5 +277,76 @@ fn a_backend_that_speaks_first_gets_the_header_before_the_client_speaks() {
         assert_eq!(tls.read_some(8).unwrap(), b"greeting");
         assert_eq!(tls.talk(b"").unwrap(), b"");
         daemon.completed();
+    }
+}
+
+/// The values of a header of version 2 from `at` on.
+fn values(mut bytes: &[u8]) -> BTreeMap<u8, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    while let [kind, high, low, rest @ ..] = bytes {
+        let (value, after) = rest.split_at(usize::from(u16::from_be_bytes([*high, *low])));
+        found.insert(*kind, value.to_vec());
+        bytes = after;
+    }
+    found
+}
+
+/// An authority for clients, and the certificate and key of one, as files.
+fn client_certificate(directory: &Path) -> Vec<u8> {
+    let authority_key = KeyPair::generate().unwrap();
+    let mut authority = CertificateParams::default();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let root = authority.self_signed(&authority_key).unwrap();
+    let issuer = Issuer::new(authority, authority_key);
+    let key = KeyPair::generate().unwrap();
+    let mut leaf = CertificateParams::default();
+    leaf.distinguished_name = DistinguishedName::new();
+    leaf.distinguished_name.push(DnType::CommonName, "operator 7");
+    leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+    let leaf = leaf.signed_by(&key, &issuer).unwrap();
+    std::fs::write(directory.join("clients.pem"), root.pem()).unwrap();
+    std::fs::write(directory.join("client.pem"), leaf.pem()).unwrap();
+    std::fs::write(directory.join("client.key"), key.serialize_pem()).unwrap();
+    leaf.der().to_vec()
+}
+
+#[test]
+fn the_client_certificate_is_revealed_to_the_backend() {
+    let _ = need!("openssl");
+    let files = TempDir::new().unwrap();
+    let der = client_certificate(files.path());
+    let (backend, seen) = recorder();
+    let file = |name| files.path().join(name).display().to_string();
+    let auth = format!("client_auth = {{ mode = \"optional\", ca = \"{}\" }}", file("clients.pem"));
+    let lines = ["proxy_protocol = \"v2\"", &*auth];
+    let Scene { mut daemon, pki } = scene::one(&adjunct!(), backend.address, &lines);
+    let (cert, key, session) = (file("client.pem"), file("client.key"), file("session"));
+    let with = ["-cert", &*cert, "-key", &*key];
+    let new = ["-tls1_2", "-sess_out", &*session];
+    let again = ["-tls1_2", "-sess_in", &*session];
+    for (options, flags, verify) in [
+        (&[][..], 0x01, 1),
+        (&with[..], 0x07, 0),
+        (&[&with[..], &new].concat(), 0x07, 0),
+        (&[&with[..], &again].concat(), 0x05, 0),
+    ] {
+        let options = [options, &["-no_ign_eof"]].concat();
+        openssl::s_client(daemon.address(), NAME, &pki.bundle(), &options, "Q\n").success();
+        let record = daemon.completed();
+        wait_until("the backend has everything", || !seen.lock().unwrap().is_empty());
+        let all = seen.lock().unwrap().pop().unwrap();
+        let length = usize::from(u16::from_be_bytes([all[14], all[15]]));
+        let top = values(&all[28..16 + length]);
+        assert_eq!(top[&0x05], record.number("conn_id").to_string().as_bytes());
+        let ssl = &top[&0x20];
+        assert_eq!(ssl[..5], [flags, 0, 0, 0, verify], "{options:?}");
+        let inner = values(&ssl[5..]);
+        assert_eq!(inner[&0x21], record.version().as_bytes());
+        assert_eq!(inner[&0x23], record.suite().as_bytes());
+        let resumed = record.resumed();
+        assert_eq!(inner.get(&0x25).map(Vec::as_slice), (!resumed).then_some(&b"EC256"[..]));
+        let presented = flags > 1;
+        assert_eq!(inner.get(&0x22).map(Vec::as_slice), presented.then_some(&b"operator 7"[..]));
+        assert_eq!(inner.get(&0x28), presented.then_some(&der));
     }
 }

@@ -3,7 +3,7 @@
 //! Each front sends its header to the daemon, which sends one of its own to the service behind; so
 //! what the service says has gone through a writer and a reader that others wrote.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use adjunct_tests::backend::Backend;
@@ -13,24 +13,35 @@ use adjunct_tests::proxies::{self, NGINX_STREAM, Proxy};
 use adjunct_tests::scene::{self, NAME, Scene};
 use adjunct_tests::{adjunct, need, skip};
 
-const V4: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
-const V6: IpAddr = IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
+const V4: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+const V6: IpAddr = IpAddr::V6(Ipv6Addr::LOCALHOST);
 
 /// Trust in whoever is on this machine, and a header of `version` to the backend.
 fn trusting(version: &str) -> [String; 2] {
     ["accept_proxy = [\"127.0.0.0/8\"]".to_owned(), format!("proxy_protocol = \"{version}\"")]
 }
 
-/// Talks through `front` to a service that says who the client is, and compares.
-fn addresses_arrive(front: impl Fn(std::net::SocketAddr) -> Proxy, behind: &Proxy, version: &str) {
+/// Talks through `front` to a service that says who the client is, and compares. A service that is
+/// not asked says it by itself.
+fn addresses_arrive(
+    front: impl Fn(SocketAddr) -> Proxy,
+    behind: &Proxy,
+    version: &str,
+    request: Option<&str>,
+) {
     let lines = trusting(version);
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     let Scene { mut daemon, pki } = scene::one(&adjunct!(), behind.address, &lines);
     let front = front(daemon.address());
     let tls = Client::new(&pki).connect(front.address, NAME).unwrap();
     let client = tls.socket().local_addr().unwrap();
-    let answer = tls.talk(REQUEST.as_bytes());
-    let answer = String::from_utf8(answer.unwrap()).unwrap();
+    let answer = match request {
+        Some(request) => tls.talk(request.as_bytes()),
+        None => tls.read_to_close(),
+    };
+    let answer = answer.unwrap_or_else(|error| panic!("{version}: {error}\n{}", behind.errors()));
+    let answer = String::from_utf8(answer).unwrap();
+    let _ = tls.end();
     let named = format!("{}:{}", client.ip(), client.port());
     assert!(answer.contains(&named), "{named} in {answer}\n{}", front.errors());
     let record = daemon.completed();
@@ -44,7 +55,12 @@ fn addresses_arrive_through_haproxy_in_front_and_behind() {
     let behind = proxies::haproxy_behind("%[src]:%[src_port]");
     for option in ["send-proxy", "send-proxy-v2", "send-proxy-v2-ssl"] {
         for (ip, version) in [(V4, "v1"), (V4, "v2"), (V6, "v1"), (V6, "v2")] {
-            addresses_arrive(|to| proxies::haproxy_in_front(ip, to, option), &behind, version);
+            addresses_arrive(
+                |to| proxies::haproxy_in_front(ip, to, option),
+                &behind,
+                version,
+                Some(REQUEST),
+            );
         }
     }
 }
@@ -68,8 +84,9 @@ fn addresses_arrive_through_nginx_in_front_and_behind() {
         skip!("nginx has no stream module");
     }
     let behind = proxies::nginx_behind();
-    for (ip, version) in [(V4, "v1"), (V4, "v2"), (V6, "v1"), (V6, "v2")] {
-        addresses_arrive(|to| proxies::nginx_in_front(ip, to), &behind, version);
+    // nginx 1.22 reads headers up to 107 bytes, which ours of version 2 exceed by their values.
+    for ip in [V4, V6] {
+        addresses_arrive(|to| proxies::nginx_in_front(ip, to), &behind, "v1", None);
     }
 }
 
