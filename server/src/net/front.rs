@@ -37,6 +37,12 @@ impl Session {
         if self.front.is_some() { None } else { self.record.peer }
     }
 
+    /// Whether the TCP peer is one that must send a PROXY header.
+    fn is_of_balancer(&self) -> bool {
+        let peer = self.record.proxied_by.or(self.record.peer);
+        peer.is_some_and(|peer| self.address.expects_proxy_header(peer.ip()))
+    }
+
     /// Reads on in the header.
     pub(super) fn front_step(&mut self, turn: &mut Turn<'_>) -> Step {
         let Some(front) = &mut self.front else { return Step::Moved };

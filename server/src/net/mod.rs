@@ -11,6 +11,7 @@ pub mod dial;
 pub mod endpoint;
 mod front;
 pub mod gauges;
+mod linger;
 pub mod listener;
 pub mod queues;
 pub mod relay;

@@ -35,8 +35,6 @@ use crate::runtime::{Address, ServiceRuntime};
 
 /// How long we read away what a client still sends after our FIN.
 const LINGER: Duration = Duration::from_secs(2);
-/// And how much of it.
-const LINGER_BYTES: usize = 256 * 1024;
 /// Steps of one session in one turn of the event loop.
 const STEPS_PER_TURN: usize = 16;
 
@@ -199,12 +197,6 @@ impl Session {
     #[must_use]
     pub fn token(&self) -> u64 {
         self.token
-    }
-
-    /// Whether the TCP peer is one that must send a PROXY header.
-    pub(super) fn is_of_balancer(&self) -> bool {
-        let peer = self.record.proxied_by.or(self.record.peer);
-        peer.is_some_and(|peer| self.address.expects_proxy_header(peer.ip()))
     }
 
     /// Notes that the event loop has the session in a queue; false if it had already.
@@ -507,34 +499,6 @@ impl Session {
             }
         }
         None
-    }
-
-    fn linger_step(&mut self, turn: &mut Turn<'_>) -> Step {
-        let broken = self.flush_client().is_some();
-        if broken || self.client.is_gone() {
-            self.stage = Stage::Closed;
-            return Step::Moved;
-        }
-        if !self.tls.output().is_empty() {
-            return Step::Blocked;
-        }
-        self.client.shut_write();
-        if self.client.has_eof() {
-            self.stage = Stage::Closed;
-            return Step::Moved;
-        }
-        let Stage::Lingering { read_away, .. } = &mut self.stage else { return Step::Blocked };
-        match self.client.read(turn.scratch) {
-            Moved::Bytes(count) => {
-                *read_away += count;
-                if *read_away > LINGER_BYTES {
-                    self.stage = Stage::Closed;
-                }
-            }
-            Moved::Blocked => return Step::Blocked,
-            Moved::Eof | Moved::Broken(_) => self.stage = Stage::Closed,
-        }
-        Step::Moved
     }
 }
 
