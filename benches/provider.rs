@@ -1,7 +1,8 @@
 //! Our provider against the stock aws-lc-rs provider of rustls: records and full handshakes.
 //!
 //! Same rustls, same unbuffered interface, same suite and group, no tickets; both sides in turn in
-//! one thread, CPU time of the server alone. `--quick` makes fewer rounds.
+//! one thread, CPU time of the server alone. `--quick` makes fewer rounds, `--handshakes` leaves the
+//! records out, `--only=ours|stock|engine` repeats handshakes of one side for a profiler.
 #![allow(clippy::print_stdout, reason = "a benchmark talks to a person")]
 
 use std::sync::Arc;
@@ -23,13 +24,40 @@ const SUITES: [(CipherSuite, &str, &str); 2] = [
 const BATCHES: [(usize, usize); 2] = [(16 * 1024, 64), (1024, 512)];
 
 fn main() -> Result<(), Failure> {
-    let quick = std::env::args().any(|argument| argument == "--quick");
+    let arguments: Vec<String> = std::env::args().collect();
+    let quick = arguments.iter().any(|argument| argument == "--quick");
+    if let Some(side) = arguments.iter().find_map(|a| a.strip_prefix("--only=")) {
+        return only(side);
+    }
     // One processor for all of it: a migration in the middle of a round would fall on one side.
     clock::pin(&clock::processors()?[..1])?;
     println!("CPU time of the server's thread; rounds in turn; median [quartiles].");
     println!("Ratios are ours to stock: throughput above 1 is faster, CPU below 1 is cheaper.\n");
-    records(if quick { 100 } else { 600 })?;
+    if !arguments.iter().any(|argument| argument == "--handshakes") {
+        records(if quick { 100 } else { 600 })?;
+    }
     handshakes(if quick { 100 } else { 1000 })
+}
+
+/// Handshakes of one side and nothing else, for a profiler.
+fn only(side: &str) -> Result<(), Failure> {
+    let (suite, _, iana) = SUITES[0];
+    let issued = Issued::new(Kind::P256)?;
+    let config = Arc::new(client(&issued, stock(suite))?);
+    let server = match side {
+        "ours" => our_server(&issued, suite)?,
+        _ => stock_server(&issued, suite)?,
+    };
+    // An instruction counter is fifty times slower and needs no repetition.
+    let count = if std::env::var_os("VALGRIND").is_some() { 50 } else { 20_000 };
+    let engine = if side == "engine" { Some(Engine::new(&issued, iana)?) } else { None };
+    for _ in 0..count {
+        match &engine {
+            Some(engine) => drop(engine.handshake(&config)?),
+            None => drop(memory::handshake(&config, &server)?),
+        }
+    }
+    Ok(())
 }
 
 fn records(rounds: usize) -> Result<(), Failure> {

@@ -72,6 +72,7 @@ impl Server {
     }
 
     /// Goes on with what is in the input; true when the handshake is complete.
+    #[inline(never)] // a frame that a profiler can start at
     fn drive(&mut self) -> Result<bool, Failure> {
         loop {
             let UnbufferedStatus { discard, state } = self.tls.process_tls_records(&mut self.input);

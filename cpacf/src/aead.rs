@@ -66,6 +66,7 @@ impl Algorithm {
         }
     }
 
+    #[inline]
     fn set_up(self, key: &[u8]) -> Result<Cipher, Error> {
         let function = self.function();
         // Asks the gate only: setting up a key is not a call of the function.
@@ -102,6 +103,7 @@ impl Sealer {
     /// # Errors
     /// [`Error::Length`] for a key of another length than [`Algorithm::key_len`];
     /// [`Error::Blocked`] if the function is blocked.
+    #[inline]
     pub fn new(algorithm: Algorithm, key: &[u8]) -> Result<Self, Error> {
         let cipher = algorithm.set_up(key)?;
         let mut kept = Zeroizing::new([0; MAX_KEY_LEN]);
@@ -249,6 +251,7 @@ impl Opener {
     ///
     /// # Errors
     /// As [`Sealer::new`].
+    #[inline]
     pub fn new(algorithm: Algorithm, key: &[u8]) -> Result<Self, Error> {
         Ok(Self { algorithm, cipher: algorithm.set_up(key)? })
     }

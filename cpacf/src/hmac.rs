@@ -15,7 +15,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 use crate::digest::{Algorithm, MAX_LEN};
 use crate::dispatch::Call;
 use crate::provider::host::hash::{self, MacKey};
-use crate::provider::software::{self, HmacBlock};
+use crate::provider::software::{self, HMAC_BLOCK_LEN, HmacBlock};
 use crate::stats::{self, Path};
 use crate::{Error, Function};
 
@@ -51,8 +51,14 @@ pub struct Key {
     algorithm: Algorithm,
     host: MacKey,
     /// The key as one block, for the portable implementation.
-    block: Zeroizing<HmacBlock>,
+    block: Zeroizing<Block>,
 }
+
+/// A key of at most one block, padded with zeros: in words, which are overwritten in a few stores
+/// where bytes would take 128.
+type Block = [u128; HMAC_BLOCK_LEN / WORD_LEN];
+
+const WORD_LEN: usize = size_of::<u128>();
 
 impl Key {
     /// Sets up a key of any length.
@@ -72,17 +78,18 @@ impl Key {
     }
 
     fn set_up(algorithm: Algorithm, key: &[u8]) -> Self {
-        let mut block = Zeroizing::new([0; 128]);
+        let host = MacKey::new(algorithm, key);
+        let mut block = Zeroizing::new(Block::default());
         if key.len() > algorithm.block_len() {
             let mut digest = Zeroizing::new([0; MAX_LEN]);
             let mut hasher = software::Hasher::new(algorithm);
             hasher.update(key);
             hasher.finish(&mut digest);
-            block[..MAX_LEN].copy_from_slice(&*digest);
+            fill(&mut block, &*digest);
         } else {
-            block[..key.len()].copy_from_slice(key);
+            fill(&mut block, key);
         }
-        Self { algorithm, host: MacKey::new(algorithm, key), block }
+        Self { algorithm, host, block }
     }
 
     /// The hash under this key.
@@ -94,6 +101,27 @@ impl Key {
     /// The tag of the concatenation of `parts`.
     #[must_use]
     pub fn sign(&self, parts: &[&[u8]]) -> Tag {
+        self.sign_with(parts, |bytes| {
+            let mut tag = Tag { bytes: [0; MAX_LEN], len: bytes.len() };
+            tag.bytes[..bytes.len()].copy_from_slice(bytes);
+            tag
+        })
+    }
+
+    /// Gives the tag of the concatenation of `parts` to `take`, without a copy of its own.
+    pub fn sign_with<T>(&self, parts: &[&[u8]], take: impl FnOnce(&[u8]) -> T) -> T {
+        let function = function(self.algorithm);
+        let call = match Call::begin(function) {
+            Ok(call) if !call.is_wrong() => call,
+            // Refused, or broken on purpose: not worth a way of its own.
+            _ => return take(self.sign_in_pieces(parts).as_ref()),
+        };
+        call.done(parts.iter().map(|part| part.len()).sum());
+        self.host.sign(parts, take)
+    }
+
+    #[cold]
+    fn sign_in_pieces(&self, parts: &[&[u8]]) -> Tag {
         let mut context = self.begin();
         for part in parts {
             context.update(part);
@@ -105,7 +133,11 @@ impl Key {
     #[must_use]
     pub fn begin(&self) -> Context {
         self.try_begin().unwrap_or_else(|_| {
-            let mac = software::Mac::new(self.algorithm, &self.block);
+            let mut block: Zeroizing<HmacBlock> = Zeroizing::new([0; HMAC_BLOCK_LEN]);
+            for (bytes, word) in block.chunks_exact_mut(WORD_LEN).zip(self.block.iter()) {
+                bytes.copy_from_slice(&word.to_ne_bytes());
+            }
+            let mac = software::Mac::new(self.algorithm, &block);
             Context { algorithm: self.algorithm, len: 0, inner: Inner::Software(mac) }
         })
     }
@@ -133,6 +165,15 @@ impl Key {
 impl fmt::Debug for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Key").field("algorithm", &self.algorithm).finish_non_exhaustive()
+    }
+}
+
+/// Puts `key`, at most a block long, to the front of `block`.
+fn fill(block: &mut Block, key: &[u8]) {
+    for (word, bytes) in block.iter_mut().zip(key.chunks(WORD_LEN)) {
+        let mut padded = [0; WORD_LEN];
+        padded[..bytes.len()].copy_from_slice(bytes);
+        *word = u128::from_ne_bytes(padded);
     }
 }
 

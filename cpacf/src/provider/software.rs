@@ -114,4 +114,7 @@ impl Mac {
 }
 
 /// A key padded with zeros to the longest block of a hash; SHA-256 uses the first 64 bytes.
-pub(crate) type HmacBlock = [u8; 128];
+pub(crate) type HmacBlock = [u8; HMAC_BLOCK_LEN];
+
+/// Bytes of the longest block of a hash.
+pub(crate) const HMAC_BLOCK_LEN: usize = 128;

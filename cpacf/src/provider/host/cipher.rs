@@ -9,6 +9,7 @@ use crate::provider::Failed;
 pub(crate) struct Cipher(LessSafeKey);
 
 impl Cipher {
+    #[inline]
     pub(crate) fn new(algorithm: Algorithm, key: &[u8]) -> Result<Self, Failed> {
         let algorithm = match algorithm {
             Algorithm::Aes128Gcm => &aead::AES_128_GCM,
