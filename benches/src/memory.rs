@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use engine::certs;
 use engine::connection::{Connection, Progress};
+use engine::certs::ClientAuth;
 use engine::crypto::{Crypto, CryptoConfig, EcdsaRoute};
+use engine::handshake::execution::Execution;
 use engine::member::Member;
 use engine::service::{Service, ServiceSet, ServiceSpec};
 use engine::tickets::TicketRing;
@@ -243,10 +245,11 @@ impl Engine {
             groups: vec!["x25519".to_owned()],
             tickets: 0,
             session_cache: 0,
+            client_auth: ClientAuth::default(),
             session_lifetime: lifetime,
         };
         let set = ServiceSet::new(vec![Service::new(spec, &ring)?]);
-        let member = Member::new("bench".to_owned(), Arc::clone(&crypto), 8, || {});
+        let member = Member::new("bench".to_owned(), Arc::clone(&crypto), Execution::Fiber, 8, || {});
         Ok(Self { crypto, member, set })
     }
 
@@ -285,7 +288,7 @@ impl Engine {
                 Progress::HelloRead => progress = server.advance(&self.member),
                 Progress::Suspended => {
                     // Without a card the answer is there at once.
-                    for reply in self.member.replies() {
+                    for reply in self.member.replies(Duration::MAX) {
                         progress = server.complete(&self.member, reply);
                     }
                 }
