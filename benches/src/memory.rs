@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use engine::certs;
-use engine::connection::{Connection, Progress};
 use engine::certs::ClientAuth;
+use engine::connection::{Connection, Progress};
 use engine::crypto::{Crypto, CryptoConfig, EcdsaRoute};
 use engine::handshake::execution::Execution;
 use engine::member::Member;
@@ -249,7 +249,8 @@ impl Engine {
             session_lifetime: lifetime,
         };
         let set = ServiceSet::new(vec![Service::new(spec, &ring)?]);
-        let member = Member::new("bench".to_owned(), Arc::clone(&crypto), Execution::Fiber, 8, || {});
+        let member =
+            Member::new("bench".to_owned(), Arc::clone(&crypto), Execution::Fiber, 8, || {});
         Ok(Self { crypto, member, set })
     }
 

@@ -62,15 +62,24 @@ fn main() -> Result<(), Failure> {
         options.clients
     );
     let header = [
-        "mode", "calm p50 us", "calm p99", "storm p50 us", "storm p99", "hs/s", "loop us/hs",
-        "card us/hs", "turn p99 us", "turn p99.9", "turn max", "failed",
+        "mode",
+        "calm p50 us",
+        "calm p99",
+        "storm p50 us",
+        "storm p99",
+        "hs/s",
+        "loop us/hs",
+        "card us/hs",
+        "turn p99 us",
+        "turn p99.9",
+        "turn max",
+        "failed",
     ];
     let mut table = Table::new("Rounds", &header);
     let mut rounds = Vec::new();
     for _ in 0..options.rounds {
         for mode in &options.modes {
-            let setting =
-                Setting { offload: mode, backend, issued: &issued, processors: &[first] };
+            let setting = Setting { offload: mode, backend, issued: &issued, processors: &[first] };
             let round = round(&program, &setting, &options, last)?;
             table.row(cells(&round));
             rounds.push(round);
