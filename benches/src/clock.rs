@@ -9,7 +9,7 @@ use std::fs;
 use std::io;
 use std::time::Duration;
 
-use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
+use rustix::thread::{CpuSet, Pid, sched_getaffinity, sched_setaffinity};
 use rustix::time::{ClockId, clock_gettime};
 
 /// CPU time of the calling thread.
@@ -58,6 +58,28 @@ pub fn threads_of(process: u32) -> io::Result<Vec<(String, Duration)>> {
     Ok(threads)
 }
 
+/// Confines the threads of another process whose names begin with `prefix` to some processors.
+///
+/// # Errors
+/// The process has gone, or the system refuses.
+pub fn pin_threads(process: u32, prefix: &str, to: &[usize]) -> io::Result<()> {
+    for entry in fs::read_dir(format!("/proc/{process}/task"))? {
+        let entry = entry?;
+        let name = fs::read_to_string(entry.path().join("comm"))?;
+        let id = entry.file_name().to_str().and_then(|id| id.parse().ok()).and_then(Pid::from_raw);
+        if let Some(id) = id.filter(|_| name.starts_with(prefix)) {
+            sched_setaffinity(Some(id), &set(to))?;
+        }
+    }
+    Ok(())
+}
+
+fn set(of: &[usize]) -> CpuSet {
+    let mut set = CpuSet::new();
+    of.iter().for_each(|&cpu| set.set(cpu));
+    set
+}
+
 /// The processors this thread may run on.
 ///
 /// # Errors
@@ -72,9 +94,7 @@ pub fn processors() -> io::Result<Vec<usize>> {
 /// # Errors
 /// Those of the system call.
 pub fn pin(to: &[usize]) -> io::Result<()> {
-    let mut set = CpuSet::new();
-    to.iter().for_each(|&cpu| set.set(cpu));
-    Ok(sched_setaffinity(None, &set)?)
+    Ok(sched_setaffinity(None, &set(to))?)
 }
 
 #[cfg(test)]

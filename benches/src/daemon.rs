@@ -36,6 +36,9 @@ pub fn find(told: Option<&str>) -> Result<PathBuf, Failure> {
     Err(format!("{path}: no daemon there; build it with `cargo build --release -p adjunct`").into())
 }
 
+/// How the names of the threads of simulated cards begin.
+pub const CARD_THREADS: &str = "cex-";
+
 /// What varies between the configurations of a comparison.
 #[derive(Debug, Clone, Copy)]
 pub struct Setting<'a> {
@@ -127,7 +130,7 @@ impl Daemon {
             cpu.all += spent;
             if name.starts_with("adj0") {
                 cpu.members += spent;
-            } else if name.starts_with("cex-") {
+            } else if name.starts_with(CARD_THREADS) {
                 cpu.cards += spent;
             }
         }

@@ -4,13 +4,18 @@
 //! are run in turn, each with a daemon of its own: pings calm, then the same pings during a closed
 //! loop of full RSA-2048 handshakes.
 //!
-//! `storm [--daemon=PATH] [--rounds=N] [--seconds=N] [--modes=fiber,inline] [--clients=N]`
+//! A card is hardware and takes no time of the host's processor; a simulated one is a thread, which
+//! on the processor of the event loop competes with it. `--cards=apart` puts the cards' threads
+//! with the clients, so that the host is alone on its processor.
+//!
+//! `storm [--daemon=PATH] [--rounds=N] [--seconds=N] [--modes=fiber,inline] [--clients=N]
+//! [--cards=same|apart]`
 #![allow(clippy::print_stdout, reason = "a benchmark talks to a person")]
 
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use adjunct_bench::daemon::{self, Daemon, Setting};
+use adjunct_bench::daemon::{self, CARD_THREADS, Daemon, Setting};
 use adjunct_bench::load::{Pings, Storm, echo, raise_file_limit};
 use adjunct_bench::pki::{Issued, Kind};
 use adjunct_bench::spread::Spread;
@@ -27,6 +32,7 @@ struct Options {
     seconds: u64,
     clients: usize,
     modes: Vec<String>,
+    cards_apart: bool,
 }
 
 /// What one round of one mode came to.
@@ -57,9 +63,11 @@ fn main() -> Result<(), Failure> {
     let backend = echo(&[last])?;
     println!(
         "{CONNECTIONS} connections, 1 KiB pings, {:.0}/s in all; storm: {} clients, closed loop, \
-         full TLS 1.3 handshakes, RSA-2048; server on cpu {first}, the rest on cpu {last}.\n",
+         full TLS 1.3 handshakes, RSA-2048; server on cpu {first}, the rest on cpu {last}, \
+         cards on cpu {}.\n",
         1.0 / PING_INTERVAL.as_secs_f64(),
-        options.clients
+        options.clients,
+        if options.cards_apart { last } else { first }
     );
     let header = [
         "mode",
@@ -99,6 +107,7 @@ fn options() -> Result<Options, Failure> {
         seconds: 4,
         clients: 128,
         modes: vec!["fiber".to_owned(), "inline".to_owned()],
+        cards_apart: false,
     };
     for argument in std::env::args().skip(1) {
         match argument.split_once('=') {
@@ -109,6 +118,7 @@ fn options() -> Result<Options, Failure> {
             Some(("--modes", modes)) => {
                 options.modes = modes.split(',').map(str::to_owned).collect();
             }
+            Some(("--cards", place)) => options.cards_apart = place == "apart",
             _ => return Err(format!("`{argument}` is not known").into()),
         }
     }
@@ -122,6 +132,9 @@ fn round(
     cpu: usize,
 ) -> Result<Round, Failure> {
     let daemon = Daemon::start(program, setting)?;
+    if options.cards_apart {
+        clock::pin_threads(daemon.id(), CARD_THREADS, &[cpu])?;
+    }
     let mut pings = Pings::connect(daemon.address, CONNECTIONS)?;
     let time = Duration::from_secs(options.seconds);
     let calm = pings.run(PING_INTERVAL, time)?;
