@@ -23,6 +23,10 @@ use crate::fault::{QueueFaults, Swallowed};
 use crate::msg;
 use crate::zcrypt::Zcrypt;
 
+/// How far a card's thread steps back behind the threads of the host. A real card takes no time of
+/// the processor; a simulated one must not keep an event loop from it for longer than it has to.
+const NICE: i32 = 5;
+
 /// Starts the thread of a card.
 pub(crate) fn start(
     zcrypt: &Arc<Zcrypt>,
@@ -32,6 +36,8 @@ pub(crate) fn start(
     let id = zcrypt.bus.cards[card].hw.id;
     let shared = Arc::clone(zcrypt);
     let body = move || {
+        // Where the system refuses, the card competes with the host on equal terms.
+        let _ = rustix::process::nice(NICE);
         let mut worker = Worker::new(&shared, card, engine);
         if catch_unwind(AssertUnwindSafe(|| worker.run())).is_err() {
             shared.bus.cards[card].hw.die();
