@@ -63,6 +63,7 @@ fn main() -> Result<(), Failure> {
 }
 
 type Fiber = Coroutine<(), (), (), HandshakeStack>;
+type Flight = dyn FnOnce(&corosensei::Yielder<(), ()>);
 
 fn switches(rounds: usize) -> Result<Spread, Failure> {
     let mut fiber = Fiber::with_stack(HandshakeStack::new()?, |yielder, ()| {
@@ -91,8 +92,7 @@ fn fibers(rounds: usize) -> Result<Spread, Failure> {
         let before = thread_cpu();
         for _ in 0..BATCH {
             // As for a flight: what runs is behind a box, and it is suspended once.
-            let flight: Box<dyn FnOnce(&corosensei::Yielder<(), ()>)> =
-                Box::new(|yielder| yielder.suspend(black_box(())));
+            let flight: Box<Flight> = Box::new(|yielder| yielder.suspend(()));
             let mut fiber = Fiber::with_stack(pool.take()?, move |yielder, ()| flight(yielder));
             while let CoroutineResult::Yield(()) = fiber.resume(()) {}
             pool.give_back(fiber.into_stack());

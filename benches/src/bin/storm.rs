@@ -164,13 +164,8 @@ fn round(
 /// CPU of a turn in microseconds: p99, p99.9, largest.
 fn turns(answer: &serde_json::Value) -> Option<[f64; 3]> {
     let row = answer.as_array()?.first()?;
-    let cpu = row.get("turn_cpu_us").unwrap_or(row);
-    let number = |names: [&str; 2]| names.iter().find_map(|name| cpu.get(name)?.as_f64());
-    Some([
-        number(["p99", "turn_cpu_p99_us"])?,
-        number(["p999", "turn_cpu_p999_us"])?,
-        number(["max", "turn_cpu_max_us"])?,
-    ])
+    let number = |name: &str| row.get(name)?.as_f64();
+    Some([number("turn_cpu_p99_us")?, number("turn_cpu_p999_us")?, number("turn_cpu_max_us")?])
 }
 
 fn cells(round: &Round) -> [String; 12] {
