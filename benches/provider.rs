@@ -1,8 +1,8 @@
 //! Our provider against the stock aws-lc-rs provider of rustls: records and full handshakes.
 //!
 //! Same rustls, same unbuffered interface, same suite and group, no tickets; both sides in turn in
-//! one thread, CPU time of the server alone. `--quick` makes fewer rounds, `--handshakes` leaves the
-//! records out, `--only=ours|stock|engine` repeats handshakes of one side for a profiler.
+//! one thread, CPU time of the server alone. `--quick` makes fewer rounds, `--handshakes` leaves
+//! the records out, `--only=ours|stock|engine` repeats handshakes of one side for a profiler.
 #![allow(clippy::print_stdout, reason = "a benchmark talks to a person")]
 
 use std::sync::Arc;
