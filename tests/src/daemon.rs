@@ -185,13 +185,6 @@ impl<const N: usize> Daemon<N> {
         (connections(&new).collect(), offset + new.len())
     }
 
-    /// Threads it has.
-    #[must_use]
-    pub fn threads(&self) -> usize {
-        let directory = format!("/proc/{}/task", self.process().id());
-        std::fs::read_dir(directory).expect("a running daemon").count()
-    }
-
     /// Memory in use, in KiB.
     #[must_use]
     pub fn resident_kib(&self) -> u64 {

@@ -1,9 +1,10 @@
 //! Cards that fail under the load of real clients, broken from outside as an operator would.
 //!
-//! Source: acceptance of the third issue, item 2; `zcrypt` for what happens to a request.
+//! Source: the retry loop of the Linux zcrypt driver.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -289,6 +290,8 @@ fn a_daemon_that_was_not_told_so_refuses_to_be_broken() {
         let services = file(&[Service::new("plain", at, echo.address, &leaf)]);
         format!("{services}\n[admin]\nsocket = \"{socket}\"\n")
     });
+    // The addresses listen a moment before the admin socket is made.
+    wait_until("the admin socket answers", || UnixStream::connect(socket).is_ok());
     let order = |words: &[&str]| {
         let mut line = vec!["cards"];
         line.extend(words);

@@ -3,7 +3,7 @@
 //! Each test starts a daemon of its own on ports that the kernel chose, does one thing to it, and
 //! looks at three places: what the client saw, what the backend saw, and what the record says.
 //!
-//! Source: acceptance of the first issue; RFC 8446 §6 (alerts and closing).
+//! Source: RFC 8446 §6 (alerts and closing).
 #![allow(
     clippy::unwrap_used,
     clippy::panic,

@@ -236,7 +236,8 @@ fn answers_to_key_updates_do_not_pile_up() {
         // The first flood brings the daemon to its size.
         let before = flood();
         let grown = flood().saturating_sub(before);
-        assert!(grown < 1_000, "{grown} KiB");
+        // Good clients are served meanwhile, and each pool member grows to its own size.
+        assert!(grown < 4 * 1024, "{grown} KiB");
         crafted.socket.shutdown(Shutdown::Write).unwrap();
         1
     });
