@@ -15,6 +15,7 @@
 //! `connection::traffic` → `record`.
 
 pub mod alert;
+pub mod backend;
 pub mod buffer;
 pub mod certs;
 pub mod connection;

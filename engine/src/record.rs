@@ -97,6 +97,19 @@ pub struct Refusal {
     pub alert_received: Option<Alert>,
 }
 
+/// TLS towards the backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackendSession {
+    /// Protocol version, e.g. `TLSv1.3`.
+    pub version: Cow<'static, str>,
+    /// Cipher suite, IANA name.
+    pub suite: Cow<'static, str>,
+    /// Whether the session was resumed.
+    pub resumed: bool,
+    /// Subject of the backend's certificate.
+    pub subject: Option<String>,
+}
+
 /// Everything that is known about one connection at its end.
 #[derive(Debug, Clone)]
 pub struct Record {
@@ -116,6 +129,8 @@ pub struct Record {
     pub local: Option<SocketAddr>,
     /// Backend that served it.
     pub backend: Option<String>,
+    /// TLS towards that backend, if it was spoken.
+    pub backend_session: Option<BackendSession>,
     /// What became of it.
     pub outcome: Outcome,
     /// Protocol version, e.g. `TLSv1.3`.
@@ -169,6 +184,7 @@ impl Record {
             proxied_by: None,
             local: None,
             backend: None,
+            backend_session: None,
             outcome: Outcome::default(),
             version: None,
             suite: None,

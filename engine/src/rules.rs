@@ -294,7 +294,7 @@ rules! {
         "the connection was closed without close_notify: data may be missing at the end"
         "the client should end its sessions with close_notify";
     CONNECT_DEADLINE "connect-deadline" BACKEND Aborted ERR_IO none
-        "no backend accepted the connection within timeouts.connect"
+        "no backend accepted the connection, and completed TLS if it is to, within timeouts.connect"
         "look at the backend, or raise timeouts.connect";
     BACKEND_UNREACHABLE "backend-unreachable" BACKEND Aborted ERR_IO none
         "no backend of the service accepts connections"
@@ -302,6 +302,30 @@ rules! {
     BACKEND_RESET "backend-reset" BACKEND Aborted ERR_IO none
         "the backend reset the connection"
         "look at the backend's own messages";
+    BACKEND_NOT_TLS "backend-not-tls" BACKEND Aborted ATTLS_CLEAR_TEXT none
+        "a backend that is to speak TLS answers in clear text"
+        "name the TLS port of the backend, or write tls_backend = false";
+    BACKEND_NAME "backend-name" BACKEND Aborted ERR_CERT_VALIDATION none
+        "the backend's certificate is not for the name it is to have"
+        "write the name of its certificate as tls_backend.server_name, or correct the backend";
+    BACKEND_CA "backend-ca" BACKEND Aborted ERR_UNKNOWN_CA none
+        "no CA of tls_backend.ca has issued the backend's certificate"
+        "add its CA to tls_backend.ca, or let the backend send its intermediate certificates too";
+    BACKEND_EXPIRED "backend-expired" BACKEND Aborted ERR_BAD_DATE none
+        "a certificate of the backend's chain has expired or is not valid yet"
+        "renew the backend's certificate; if it is valid, check the clock of this machine";
+    BACKEND_CERTIFICATE "backend-certificate" BACKEND Aborted ERR_BAD_CERT none
+        "the backend's certificate is not acceptable"
+        "the reason names it: usage, signature, constraints, or a CA used as server";
+    BACKEND_ALERT "backend-alert" BACKEND Aborted ERR_UNKNOWN_ALERT none
+        "the backend refused us with an alert"
+        "the alert says what it did not accept; look at the backend's own messages";
+    BACKEND_TLS "backend-tls" BACKEND Aborted ERR_BAD_PEER none
+        "TLS with the backend failed"
+        "the reason says how; look at the backend's own messages";
+    BACKEND_TRUNCATED "backend-truncated" BACKEND Aborted ERR_SOCKET_CLOSED none
+        "the backend closed without close_notify: data may be missing at the end"
+        "the backend should end its sessions with close_notify";
     IDLE_DEADLINE "idle-deadline" POLICY Aborted none none
         "nothing was sent in either direction for timeouts.idle"
         "raise timeouts.idle, or let client or service send keep-alives";

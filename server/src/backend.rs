@@ -17,7 +17,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use crate::config::schema::{Backend, BackendAddress, HealthPolicy};
+use engine::backend::BackendName;
+
+use crate::config::schema::{Backend, BackendAddress, HealthPolicy, TlsBackend};
 
 /// One address of one backend of a service.
 #[derive(Debug)]
@@ -26,23 +28,32 @@ pub struct Target {
     pub name: Arc<str>,
     /// Where to connect.
     pub address: BackendAddress,
+    /// The name its certificate must be for, where TLS is spoken.
+    pub tls_name: Option<BackendName>,
     /// Whether that works.
     pub health: Health,
 }
 
-/// Each address of each backend, in the order in which they are tried.
+/// Each address of each backend, in the order in which they are tried. With `tls` each of them has
+/// a name: the one that is configured, or its own; one that could have none is left out.
 #[must_use]
-pub fn targets(backends: &[Backend], policy: HealthPolicy) -> Vec<Target> {
+pub fn targets(
+    backends: &[Backend],
+    policy: HealthPolicy,
+    tls: Option<&TlsBackend>,
+) -> Vec<Target> {
     let of_backend = |backend: &Backend| {
         let name: Arc<str> = backend.text.as_str().into();
         let address = |address: &BackendAddress| Target {
             name: Arc::clone(&name),
             address: address.clone(),
+            tls_name: tls.and_then(|tls| tls.name_of(backend)),
             health: Health::new(policy),
         };
         backend.addresses.iter().map(address).collect::<Vec<_>>()
     };
-    backends.iter().flat_map(of_backend).collect()
+    let targets = backends.iter().flat_map(of_backend);
+    targets.filter(|target| tls.is_none() || target.tls_name.is_some()).collect()
 }
 
 /// Health of a target.

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
-use engine::certs::{self, Certificate, ClientAuth};
+use engine::backend::BackendTls;
+use engine::certs::{self, Authorities, Certificate, ClientAuth};
 use engine::crypto::{
     CardConfig, CardType, Crypto, CryptoConfig, EcdsaRoute, EngineChoice, NoCard, Verify,
 };
@@ -32,6 +33,8 @@ pub struct ServiceRuntime {
     pub tls: Arc<Service>,
     /// Where its connections go, in the order in which they are tried.
     pub targets: Vec<Target>,
+    /// What its backends are trusted by, if TLS is spoken with them.
+    pub backend_tls: Option<BackendTls>,
     /// Header sent to the backend first.
     pub proxy_protocol: ProxyProtocol,
     /// Deadlines.
@@ -277,7 +280,8 @@ fn service_runtime(
     Ok(Arc::new(ServiceRuntime {
         name: service.name.clone(),
         tls: Service::new(spec, tickets)?,
-        targets: backend::targets(&service.backends, service.health),
+        targets: backend::targets(&service.backends, service.health, service.tls_backend.as_ref()),
+        backend_tls: load_backend_tls(service)?,
         proxy_protocol: service.proxy_protocol,
         timeouts: service.timeouts,
         limits: service.limits,
@@ -317,22 +321,34 @@ fn load_certificate(
 
 fn load_client_auth(service: &schema::Service) -> Result<ClientAuth, Error> {
     let Some(path) = service.client_auth.ca() else { return Ok(ClientAuth::None) };
+    let roots = load_authorities(service, path)?;
+    Ok(match service.client_auth {
+        schema::ClientAuth::Required(_) => ClientAuth::Required { roots },
+        _ => ClientAuth::Optional { roots },
+    })
+}
+
+fn load_backend_tls(service: &schema::Service) -> Result<Option<BackendTls>, Error> {
+    let Some(tls) = &service.tls_backend else { return Ok(None) };
+    let authorities = load_authorities(service, &tls.ca)?;
+    BackendTls::new(&service.name, &authorities).map(Some)
+}
+
+fn load_authorities(
+    service: &schema::Service,
+    path: &std::path::Path,
+) -> Result<Authorities, Error> {
     let fail = |rule: &'static str, what: String, remedy: String| Error::Certificate {
         service: service.name.clone(),
         fault: certs::CertFault { rule, what: format!("{}: {what}", path.display()), remedy },
     };
     let look = || "run `adjunct check`".to_owned();
     let pem = read_bounded(path).map_err(|e| fail("file-unreadable", e.to_string(), look()))?;
-    let roots = certs::load_authorities(&pem, SystemTime::now()).map_err(|faults| match faults
-        .into_iter()
-        .next()
-    {
-        Some(fault) => fail(fault.rule, fault.what, fault.remedy),
-        None => fail("ca-unusable", "it cannot be used".to_owned(), look()),
-    })?;
-    Ok(match service.client_auth {
-        schema::ClientAuth::Required(_) => ClientAuth::Required { roots },
-        _ => ClientAuth::Optional { roots },
+    certs::load_authorities(&pem, SystemTime::now()).map_err(|faults| {
+        match faults.into_iter().next() {
+            Some(fault) => fail(fault.rule, fault.what, fault.remedy),
+            None => fail("ca-unusable", "it cannot be used".to_owned(), look()),
+        }
     })
 }
 

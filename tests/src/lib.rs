@@ -36,6 +36,7 @@ pub mod scene;
 pub mod siege;
 pub mod swarm;
 pub mod tidy;
+pub mod tls_backend;
 pub mod unix;
 pub mod wild;
 

@@ -177,7 +177,7 @@ impl Connection {
                 self.fail_signing(failure);
                 return Progress::Failed;
             }
-            encode_after_failure(&mut flight.tls, &mut flight.input, &mut flight.output);
+            encode_after_failure(&mut *flight.tls, &mut flight.input, &mut flight.output);
             failure::correct_plaintext_alert(&mut flight.output);
             let mut refusal = match notes.refused_client {
                 Some(RefusedClient { refusal, leaf }) => {

@@ -19,6 +19,7 @@
 
 mod handshake;
 mod traffic;
+pub(crate) mod wire;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -40,7 +41,9 @@ use crate::records::Window;
 use crate::rules::Rule;
 use crate::service::{Service, ServiceSet};
 
-pub use traffic::Opened;
+use wire::PeerClosed;
+
+pub use wire::{Opened, RECORD_PLAINTEXT};
 
 /// Input of a connection in its handshake, unless the client sends more: clients that stop in the
 /// middle of their hello cost little, however many they are.
@@ -115,14 +118,6 @@ pub struct Connection {
     first_byte: Option<Instant>,
     handshake_time: Option<Duration>,
     handshake_cpu: Duration,
-}
-
-/// Whether the peer has sent close_notify, and whether that was reported.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum PeerClosed {
-    No,
-    Unreported,
-    Reported,
 }
 
 impl std::fmt::Debug for Connection {
@@ -382,14 +377,10 @@ impl Connection {
         self.fail(refusal, outcome);
     }
 
-    /// Appends to the output; a full buffer grows once by what is needed, which only handshake
-    /// flights and alerts can cause.
+    /// Appends to the output.
     fn push_output(&mut self, bytes: &[u8]) {
         self.answered |= !bytes.is_empty();
-        if self.output.room() < bytes.len() {
-            self.output.grow_to((self.output.len() + bytes.len()).max(BUFFER_BYTES));
-        }
-        self.output.append(bytes);
+        wire::push(&mut self.output, bytes);
     }
 
     fn note_negotiated(&mut self, tls: &UnbufferedServerConnection) {

@@ -1,15 +1,17 @@
-//! One flight of a handshake: from the bytes the client sent to the bytes it gets.
+//! One flight of a handshake: from the bytes the peer sent to the bytes it gets.
 //!
 //! Purpose: drive rustls' unbuffered state machine until it needs more input, is done, or fails.
-//! This is what runs on the fiber; the signer below it may suspend.
+//! Towards a client this is what runs on the fiber; the signer below it may suspend. Towards a
+//! backend it runs on the loop: nothing is signed there.
 //!
 //! Invariants: everything rustls queues is encoded, also what it queues while *reading* (alerts,
 //! tickets); after rustls has returned an error no further record is given to it; a record behind
 //! the last message of the handshake is not looked at, since it is no part of it.
 
-use rustls::server::{ServerConnectionData, UnbufferedServerConnection};
+use rustls::server::UnbufferedServerConnection;
 use rustls::unbuffered::{ConnectionState, EncodeError, EncodeTlsData, UnbufferedStatus};
 
+use super::unbuffered::Unbuffered;
 use crate::buffer::Buffer;
 use crate::records::Window;
 
@@ -45,33 +47,43 @@ impl Flight {
 
     /// Runs to the end of the flight.
     pub(crate) fn run(mut self) -> Self {
-        loop {
-            let shown = self.window.show(self.input.data());
-            let UnbufferedStatus { discard, state } =
-                self.tls.process_tls_records(&mut self.input.data_mut()[..shown]);
-            let mut end = None;
-            match state {
-                Ok(ConnectionState::EncodeTlsData(data)) => encode(data, &mut self.output),
-                Ok(ConnectionState::TransmitTlsData(sent)) => sent.done(),
-                // Behind a whole record there may be another one.
-                Ok(ConnectionState::BlockedHandshake) if self.window.read() => {}
-                Ok(ConnectionState::BlockedHandshake) => end = Some(FlightEnd::NeedInput),
-                Ok(ConnectionState::WriteTraffic(_)) => {
-                    self.window.read();
-                    end = Some(FlightEnd::Established);
-                }
-                // Early data is off, and other data cannot come before the handshake is complete; a
-                // state of a later rustls is not for us either.
-                Ok(_) => end = Some(FlightEnd::Failed(unexpected_state())),
-                Err(error) => end = Some(FlightEnd::Failed(error)),
+        let Self { tls, input, window, output, .. } = &mut self;
+        self.end = run(&mut **tls, input, window, output);
+        self.seen = self.input.len();
+        self
+    }
+}
+
+/// Calls rustls until a flight has ended; what it has for the peer goes to `output`.
+pub(crate) fn run(
+    tls: &mut impl Unbuffered,
+    input: &mut Buffer,
+    window: &mut Window,
+    output: &mut Vec<u8>,
+) -> FlightEnd {
+    loop {
+        let shown = window.show(input.data());
+        let UnbufferedStatus { discard, state } = tls.process(&mut input.data_mut()[..shown]);
+        let mut end = None;
+        match state {
+            Ok(ConnectionState::EncodeTlsData(data)) => encode(data, output),
+            Ok(ConnectionState::TransmitTlsData(sent)) => sent.done(),
+            // Behind a whole record there may be another one.
+            Ok(ConnectionState::BlockedHandshake) if window.read() => {}
+            Ok(ConnectionState::BlockedHandshake) => end = Some(FlightEnd::NeedInput),
+            Ok(ConnectionState::WriteTraffic(_)) => {
+                window.read();
+                end = Some(FlightEnd::Established);
             }
-            self.input.consume(discard);
-            self.window.discard(discard);
-            if let Some(end) = end {
-                self.seen = self.input.len();
-                self.end = end;
-                return self;
-            }
+            // Early data is off, and other data cannot come before the handshake is complete; a
+            // state of a later rustls is not for us either.
+            Ok(_) => end = Some(FlightEnd::Failed(unexpected_state())),
+            Err(error) => end = Some(FlightEnd::Failed(error)),
+        }
+        input.consume(discard);
+        window.discard(discard);
+        if let Some(end) = end {
+            return end;
         }
     }
 }
@@ -83,12 +95,12 @@ impl Flight {
 /// the alert: the call would look at the input again, which rustls, having sent its fatal alert,
 /// does not expect (it asserts, and in a release build queues another alert).
 pub(crate) fn encode_after_failure(
-    tls: &mut UnbufferedServerConnection,
+    tls: &mut impl Unbuffered,
     input: &mut Buffer,
     output: &mut Vec<u8>,
 ) {
     for _ in 0..MAX_QUEUED_AFTER_FAILURE {
-        match tls.process_tls_records(input.data_mut()).state {
+        match tls.process(input.data_mut()).state {
             Ok(ConnectionState::EncodeTlsData(data)) => {
                 let start = output.len();
                 encode(data, output);
@@ -116,7 +128,7 @@ fn unexpected_state() -> rustls::Error {
 }
 
 /// Appends one queued record to `output`.
-pub(crate) fn encode(mut data: EncodeTlsData<'_, ServerConnectionData>, output: &mut Vec<u8>) {
+pub(crate) fn encode<Data>(mut data: EncodeTlsData<'_, Data>, output: &mut Vec<u8>) {
     let end = output.len();
     let needed = match data.encode(&mut []) {
         Err(EncodeError::InsufficientSize(size)) => size.required_size,

@@ -30,6 +30,7 @@ pub(crate) mod fiber;
 pub(crate) mod flight;
 pub(crate) mod pool;
 pub mod stack;
+pub(crate) mod unbuffered;
 
 /// Whether this build can run handshakes on fibers: the coroutine library knows the target.
 pub const HAS_FIBERS: bool = fiber::AVAILABLE;

@@ -143,7 +143,7 @@ pub(super) fn check(
     let mut checked = Vec::new();
     for (service_index, (service, place)) in services.iter().zip(places).enumerate() {
         let before = checked.len();
-        check_client_ca(source, service, place, now);
+        check_authorities(source, service, place, now);
         for (index, files) in service.certificates.iter().enumerate() {
             let Some((cert_span, key_span)) = place.certificates.get(index) else { continue };
             let cert_at = At { source, place, name: "cert", span: cert_span, path: &files.cert };
@@ -168,17 +168,22 @@ pub(super) fn check(
     checked
 }
 
-/// Reads the CAs of the clients, with every fault of the file.
-fn check_client_ca(source: &Source<'_>, service: &Service, place: &Places, now: SystemTime) {
-    let (Some(path), Some(span)) = (service.client_auth.ca(), &place.client_ca) else { return };
-    let at = At { source, place, name: "client_auth.ca", span, path };
-    let Some(bytes) = at.read(&["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"]) else {
-        return;
-    };
-    for CertFault { rule, what, remedy } in
-        load_authorities(&bytes, now).err().into_iter().flatten()
-    {
-        at.fault(Exit::Data, &format!("{what} [{rule}]"), &remedy);
+/// Reads the CAs of clients and backends, with every fault of the files.
+fn check_authorities(source: &Source<'_>, service: &Service, place: &Places, now: SystemTime) {
+    let backend_ca = service.tls_backend.as_ref().map(|tls| &tls.ca);
+    for (name, path, span) in [
+        ("client_auth.ca", service.client_auth.ca(), &place.client_ca),
+        ("tls_backend.ca", backend_ca, &place.backend_ca),
+    ] {
+        let (Some(path), Some(span)) = (path, span) else { continue };
+        let at = At { source, place, name, span, path };
+        let labels = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
+        let Some(bytes) = at.read(&labels) else { continue };
+        for CertFault { rule, what, remedy } in
+            load_authorities(&bytes, now).err().into_iter().flatten()
+        {
+            at.fault(Exit::Data, &format!("{what} [{rule}]"), &remedy);
+        }
     }
 }
 

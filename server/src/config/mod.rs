@@ -24,6 +24,7 @@ mod service;
 mod targets;
 #[cfg(test)]
 mod tests;
+mod tls_backend;
 
 use std::path::Path;
 use std::time::SystemTime;

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 pub use super::network::Network;
+use engine::backend::BackendName;
 pub use engine::certs::NamePattern as ServerName;
 use engine::crypto::{CardTarget, CryptoConfig, Fault};
 
@@ -320,6 +321,8 @@ pub struct Service {
     pub alpn: Vec<String>,
     /// Peers that name the client in a PROXY header, and must do so.
     pub accept_proxy: Vec<Network>,
+    /// How its backends are known, if TLS is spoken with them.
+    pub tls_backend: Option<TlsBackend>,
     /// Header sent to the backend ahead of the data.
     pub proxy_protocol: ProxyProtocol,
     /// TLS 1.3 tickets sent after a full handshake, 0 to 8.
@@ -351,6 +354,36 @@ pub struct Backend {
     pub text: String,
     /// Where to connect; a name was resolved once, when the file was read.
     pub addresses: Vec<BackendAddress>,
+}
+
+impl Backend {
+    /// The host, where it was written as a name.
+    #[must_use]
+    pub fn host(&self) -> Option<&str> {
+        if !matches!(self.addresses.first(), Some(BackendAddress::Tcp(_))) {
+            return None;
+        }
+        let (host, _) = self.text.rsplit_once(':')?;
+        let address = host.trim_start_matches('[').trim_end_matches(']');
+        address.parse::<std::net::IpAddr>().is_err().then_some(host)
+    }
+}
+
+/// `[[service]] tls_backend`: whom the backends of a service must prove to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsBackend {
+    /// CAs that issue their certificates, PEM.
+    pub ca: PathBuf,
+    /// The name all their certificates are for; else each is known by its own host name.
+    pub server_name: Option<BackendName>,
+}
+
+impl TlsBackend {
+    /// The name that the certificate of `backend` must be for.
+    #[must_use]
+    pub fn name_of(&self, backend: &Backend) -> Option<BackendName> {
+        self.server_name.clone().or_else(|| BackendName::parse(backend.host()?))
+    }
 }
 
 /// `[[service]] health`: how long a backend that failed is left alone.

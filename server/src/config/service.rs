@@ -16,6 +16,7 @@ use super::schema::{
     CertificateFiles, GROUPS, Limits, ProxyProtocol, SUITES, ServerLimits, ServerName, Service,
     Timeouts, Versions,
 };
+use super::tls_backend;
 
 const MILLISECOND: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -42,6 +43,8 @@ pub(super) struct Places {
     pub(super) certificates: Vec<(Range<usize>, Range<usize>)>,
     /// Of the file of CAs in [`Service::client_auth`].
     pub(super) client_ca: Option<Range<usize>>,
+    /// Of the file of CAs in [`Service::tls_backend`].
+    pub(super) backend_ca: Option<Range<usize>>,
 }
 
 /// Reads the service at `index`. `drain` is the default of the server, `directory` that of the
@@ -59,9 +62,11 @@ pub(super) fn read(
     let (certificates, certificate_places) = certificates(&table, directory);
     let (listen, listen_places) = listen(&table);
     let allow_remote_plaintext = boolean(&table, "allow_remote_plaintext");
-    let (backends, backend_places) = backends(&table, directory, allow_remote_plaintext);
+    let (tls_backend, tls_ca_place) = tls_backend::read(&table, directory);
+    let remote_allowed = allow_remote_plaintext || tls_backend.is_some();
+    let (backends, backend_places) = backends(&table, directory, remote_allowed);
+    tls_backend::check_names(&table, tls_backend.as_ref(), &backends);
     let Names { sni, places: sni_places, required } = names(&table);
-    not_yet(&table);
     let (client_auth, client_ca_place) = client_auth::read(&table, directory);
     let versions = versions(&table);
     let service = Service {
@@ -73,6 +78,7 @@ pub(super) fn read(
         sni_required: required,
         alpn: alpn(&table),
         accept_proxy: network::list(&table, "accept_proxy"),
+        tls_backend,
         proxy_protocol: proxy_protocol(&table),
         tickets: integer(&table, "tickets", 0..=8).and_then(|n| u8::try_from(n).ok()).unwrap_or(2),
         session_cache: integer(&table, "session_cache", 0..=1_000_000).unwrap_or(4096),
@@ -97,6 +103,7 @@ pub(super) fn read(
         sni: sni_places,
         certificates: certificate_places,
         client_ca: client_ca_place,
+        backend_ca: tls_ca_place,
     };
     Some((service, places))
 }
@@ -298,15 +305,6 @@ fn proxy_protocol(table: &Table<'_>) -> ProxyProtocol {
     let words =
         [("none", ProxyProtocol::None), ("v1", ProxyProtocol::V1), ("v2", ProxyProtocol::V2)];
     table.get("proxy_protocol").and_then(|node| node.word(&words, &[])).unwrap_or_default()
-}
-
-/// Settings whose other values belong to later versions.
-fn not_yet(table: &Table<'_>) {
-    if let Some(node) = table.get("tls_backend")
-        && node.boolean() == Some(true)
-    {
-        node.not_in_this_version("TLS towards the backend", "write false and a local backend");
-    }
 }
 
 fn versions(table: &Table<'_>) -> Versions {

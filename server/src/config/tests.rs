@@ -125,7 +125,6 @@ fn an_unknown_key_is_an_error_with_a_suggestion() {
 #[test]
 fn what_this_version_lacks_is_said_and_never_ignored() {
     for (line, key) in [
-        ("tls_backend = true", "service.tn3270.tls_backend"),
         ("label = \"TN3270\"", "service.tn3270.label"),
         ("[keydb]", "keydb"),
         ("[cpacf]\nprovider = \"portable\"", "cpacf.provider"),

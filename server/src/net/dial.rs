@@ -4,6 +4,8 @@
 //! every attempt with a deadline of its own. The first that accepts serves the connection. Nothing
 //! has been sent to a backend that did not accept, so trying the next one cannot repeat anything.
 //!
+//! Where TLS is spoken with backends, its handshake belongs to the attempt (`backend_tls`).
+//!
 //! Those that failed lately ([`crate::backend`]) are passed over, and tried at last if nothing else
 //! works.
 
@@ -11,7 +13,8 @@ use std::collections::VecDeque;
 use std::io;
 use std::time::{Duration, Instant};
 
-use engine::rules;
+use engine::backend::{BackendConnection, BackendFailure};
+use engine::rules::{self, Rule};
 use mio::{Interest, Token};
 use rustix::io::Errno;
 
@@ -42,6 +45,8 @@ pub struct Dial {
     timed_out: bool,
     /// Whether any attempt was answered, if only by a refusal.
     answered: bool,
+    /// Why the last backend that accepted was not accepted by us.
+    refused: Option<&'static Rule>,
 }
 
 impl Dial {
@@ -55,6 +60,7 @@ impl Dial {
             failures: Vec::new(),
             timed_out: false,
             answered: false,
+            refused: None,
         }
     }
 
@@ -112,11 +118,14 @@ impl Session {
             self.end_tls(turn, &rules::PEER_RESET, "the client went away".to_owned());
             return Step::Moved;
         }
+        if self.backend_tls.is_some() {
+            return self.backend_handshake_step(turn);
+        }
         let Some(backend) = &mut self.backend else { return self.dial_next(turn) };
         match backend.connect_result() {
             None => Step::Blocked,
             Some(Ok(())) => {
-                self.begin_relay(turn);
+                self.backend_accepted(turn);
                 Step::Moved
             }
             Some(Err(error)) => {
@@ -140,10 +149,11 @@ impl Session {
         let asked_again = dial.again.take().and(dial.current);
         let Some(position) = asked_again.or_else(|| dial.next_target(&service.targets, turn.now))
         else {
-            let reason = format!("no backend accepts connections ({})", dial.failures.join("; "));
-            let rule = match dial.answered {
-                true => &rules::BACKEND_UNREACHABLE,
-                false => &rules::CONNECT_DEADLINE,
+            let reason = format!("no backend can be used ({})", dial.failures.join("; "));
+            let rule = match (dial.refused, dial.answered) {
+                (Some(rule), _) => rule,
+                (None, true) => &rules::BACKEND_UNREACHABLE,
+                (None, false) => &rules::CONNECT_DEADLINE,
             };
             self.end_tls(turn, rule, reason);
             return Step::Moved;
@@ -173,9 +183,17 @@ impl Session {
         self.attempt_failed(turn, &error.to_string(), !is_shortage(error));
     }
 
+    /// The backend accepts connections, but TLS with it came to nothing.
+    pub(super) fn backend_refused(&mut self, turn: &mut Turn<'_>, failure: &BackendFailure) {
+        if let Stage::Dialing(dial) = &mut self.stage {
+            dial.refused = Some(failure.rule);
+        }
+        self.attempt_failed(turn, &failure.reason, failure.is_of_backend());
+    }
+
     /// Notes how an attempt ended; `by_backend` when that says something about the backend.
     fn attempt_failed(&mut self, turn: &mut Turn<'_>, error: &str, by_backend: bool) {
-        self.backend = None;
+        self.forget_attempt();
         let Stage::Dialing(dial) = &mut self.stage else { return };
         let Some(service) = &self.service else { return };
         let Some(target) = dial.current.take().and_then(|at| service.targets.get(at)) else {
@@ -199,11 +217,36 @@ impl Session {
         {
             dial.timed_out = true;
             dial.again = None;
-            self.backend = None;
+            self.forget_attempt();
         }
     }
 
-    fn begin_relay(&mut self, turn: &mut Turn<'_>) {
+    fn forget_attempt(&mut self) {
+        self.backend = None;
+        self.backend_tls = None;
+        self.to_backend.clear();
+    }
+
+    fn backend_accepted(&mut self, turn: &mut Turn<'_>) {
+        let Stage::Dialing(dial) = &self.stage else { return };
+        let Some(service) = &self.service else { return };
+        let target = dial.current.and_then(|at| service.targets.get(at));
+        match (&service.backend_tls, target.and_then(|target| target.tls_name.as_ref())) {
+            (None, _) => {
+                self.header_waits = self.queue_proxy_header(turn);
+                self.begin_relay(turn);
+            }
+            (Some(trust), Some(name)) => {
+                self.backend_tls = Some(Box::new(BackendConnection::new(trust, name)));
+                // In clear and at once: the backend reads it before it starts TLS.
+                self.queue_proxy_header(turn);
+            }
+            // The configuration has none without a name; it would not be spoken to in clear.
+            (Some(_), None) => self.attempt_failed(turn, "no name to verify it by", false),
+        }
+    }
+
+    pub(super) fn begin_relay(&mut self, turn: &mut Turn<'_>) {
         let Stage::Dialing(dial) = std::mem::replace(&mut self.stage, Stage::Relay) else { return };
         if let Some(service) = &self.service
             && let Some(target) = dial.current.and_then(|at| service.targets.get(at))
@@ -218,13 +261,18 @@ impl Session {
             self.record.backend = Some(target.name.to_string());
         }
         self.active = turn.now;
+        self.record.backend_session = self.backend_tls.as_ref().and_then(|tls| tls.session());
+    }
+
+    /// Whether there is a header for the backend.
+    fn queue_proxy_header(&mut self, turn: &Turn<'_>) -> bool {
         let header = match self.service.as_ref().map(|service| service.proxy_protocol) {
-            None | Some(ProxyProtocol::None) => return,
+            None | Some(ProxyProtocol::None) => return false,
             Some(ProxyProtocol::V1) => v1::encode(self.ends),
             Some(ProxyProtocol::V2) => self.proxy_header(),
         };
         self.queue_for_backend(turn.member, &header);
-        self.header_waits = true;
+        true
     }
 
     /// Who the client is, for the backend.

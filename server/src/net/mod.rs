@@ -7,6 +7,7 @@
 //! `engine::connection`) → [`dial`] → [`relay`] → one record.
 
 mod admit;
+mod backend_tls;
 pub mod dial;
 pub mod endpoint;
 mod front;

@@ -5,7 +5,9 @@
 //!   slows the writer and memory stays bounded by the buffers;
 //! - the end of one direction does not end the other (half-close both ways): close_notify from the
 //!   client becomes a FIN to the backend, a FIN from the backend becomes close_notify and FIN;
-//! - a FIN from the client without close_notify is passed on and reported as truncation;
+//! - a FIN from the client without close_notify is passed on and reported as truncation; where TLS
+//!   is spoken with the backend too, each side is told as much as the other has said
+//!   (`backend_tls`);
 //! - a reset on either side ends both; what the backend said before it reset, and what the client
 //!   said before it left in order, is still passed on.
 
@@ -44,7 +46,7 @@ impl Session {
         }
         if self.client_done
             && self.backend_done
-            && self.to_backend.is_empty()
+            && self.pending_to_backend() == 0
             && self.tls.output().is_empty()
         {
             let by = self.record.close_by.unwrap_or("client");
@@ -62,7 +64,7 @@ impl Session {
     /// way; a client that is read finds its error by itself.
     fn client_lost(&self) -> Option<std::io::Error> {
         let error = self.client.failure()?;
-        let all_passed_on = self.client_done && self.to_backend.is_empty();
+        let all_passed_on = self.client_done && self.pending_to_backend() == 0;
         (all_passed_on || !self.client.failed_after_fin()).then_some(error)
     }
 
@@ -72,21 +74,25 @@ impl Session {
             // A PROXY header leaves in one write with the data behind it, when data is there.
             self.header_waits &= !self.client_done;
             if !self.header_waits {
-                let before = self.to_backend.len();
+                let before = self.pending_to_backend();
                 self.flush_backend();
-                if self.to_backend.len() < before {
+                if self.pending_to_backend() < before {
                     step = Step::Moved;
                 }
                 // A backend that takes nothing any more may have said something before: reading
                 // it shows how it ended.
-                if !self.to_backend.is_empty() || self.backend_failed() {
+                if self.pending_to_backend() > 0 || self.backend_failed() {
                     return step;
                 }
             }
             if self.client_done {
                 break;
             }
-            match self.open_to_backend(turn) {
+            let opened = match self.backend_tls {
+                None => self.open_to_backend(turn),
+                Some(_) => self.open_to_tls_backend(turn),
+            };
+            match opened {
                 Opened::Data(_) => {
                     self.header_waits = false;
                     step = Step::Moved;
@@ -113,13 +119,20 @@ impl Session {
                 return Step::Moved;
             }
         }
-        if self.client_done
-            && self.to_backend.is_empty()
+        if self.client_done && self.pending_to_backend() == 0 {
+            self.end_to_backend(turn);
+        }
+        step
+    }
+
+    /// The client's direction has ended, and everything of it has left.
+    fn end_to_backend(&mut self, turn: &Turn<'_>) {
+        self.close_backend_tls(turn);
+        if self.pending_to_backend() == 0
             && let Some(backend) = &mut self.backend
         {
             backend.shut_write();
         }
-        step
     }
 
     fn client_has_ended(&mut self) {
@@ -178,7 +191,7 @@ impl Session {
         if self.backend_done && self.tls.output().is_empty() {
             // Everything was sent and taken; a client that resets instead of closing is impolite.
             self.client_has_ended();
-            self.to_backend.clear();
+            self.forget_to_backend();
             return;
         }
         self.note(&rules::PEER_RESET, format!("the client reset the connection: {error}"));
@@ -188,11 +201,11 @@ impl Session {
         self.finish(turn, "client");
     }
 
-    fn backend_broke(&mut self, turn: &mut Turn<'_>, error: &std::io::Error) {
+    pub(super) fn backend_broke(&mut self, turn: &mut Turn<'_>, error: &std::io::Error) {
         if self.backend_done {
             // It had finished and closed; what the client sends after that has no reader.
             self.client_has_ended();
-            self.to_backend.clear();
+            self.forget_to_backend();
             return;
         }
         self.note(&rules::BACKEND_RESET, format!("the backend reset the connection: {error}"));
@@ -200,14 +213,35 @@ impl Session {
         self.finish(turn, "backend");
     }
 
+    /// Bytes that wait for the backend.
+    pub(super) fn pending_to_backend(&self) -> usize {
+        let sealed = self.backend_tls.as_ref().map_or(0, |tls| tls.output().len());
+        self.to_backend.len() + sealed
+    }
+
+    fn forget_to_backend(&mut self) {
+        self.to_backend.clear();
+        if let Some(tls) = &mut self.backend_tls {
+            tls.forget_output();
+        }
+    }
+
     /// Sends what waits for the backend, or forgets it when the backend takes no more.
-    fn flush_backend(&mut self) {
+    pub(super) fn flush_backend(&mut self) {
         let Some(backend) = &mut self.backend else { return };
         while !self.to_backend.is_empty() {
             match backend.write(self.to_backend.data()) {
                 Moved::Bytes(count) => self.to_backend.consume(count),
                 Moved::Blocked | Moved::Eof => return,
                 Moved::Broken(_) => self.to_backend.clear(),
+            }
+        }
+        let Some(tls) = &mut self.backend_tls else { return };
+        while !tls.output().is_empty() {
+            match backend.write(tls.output()) {
+                Moved::Bytes(count) => tls.sent(count),
+                Moved::Blocked | Moved::Eof => return,
+                Moved::Broken(_) => tls.forget_output(),
             }
         }
     }
@@ -230,7 +264,11 @@ impl Session {
             if self.backend_done || !self.tls.output().is_empty() {
                 break;
             }
-            match self.seal_from_backend(turn) {
+            let sealed = match self.backend_tls {
+                None => self.seal_from_backend(turn),
+                Some(_) => self.seal_from_tls_backend(turn),
+            };
+            match sealed {
                 Step::Moved => step = Step::Moved,
                 Step::Blocked => break,
             }
@@ -242,7 +280,7 @@ impl Session {
             self.client.shut_write();
             if self.backend.as_ref().is_some_and(Endpoint::is_gone) && !self.client_done {
                 self.client_has_ended();
-                self.to_backend.clear();
+                self.forget_to_backend();
                 step = Step::Moved;
             }
         }
@@ -260,25 +298,35 @@ impl Session {
                 }
                 Step::Moved
             }
-            // Nothing more to read, and nothing can be written: that is the end.
-            Moved::Blocked => match backend.failure() {
-                Some(error) if !backend.failed_after_fin() => {
-                    self.backend_broke(turn, &error);
-                    Step::Moved
-                }
-                // Behind a FIN a read finds the end; a Unix peer may read no more and still talk.
-                _ => Step::Blocked,
-            },
+            Moved::Blocked => self.backend_is_quiet(turn),
             Moved::Eof => {
-                self.backend_done = true;
-                self.record.close_by.get_or_insert("backend");
-                self.tls.send_close_notify(turn.member);
+                self.backend_has_ended(turn);
                 Step::Moved
             }
             Moved::Broken(error) => {
                 self.backend_broke(turn, &error);
                 Step::Moved
             }
+        }
+    }
+
+    /// The backend has sent everything, and said so.
+    pub(super) fn backend_has_ended(&mut self, turn: &Turn<'_>) {
+        self.backend_done = true;
+        self.record.close_by.get_or_insert("backend");
+        self.tls.send_close_notify(turn.member);
+    }
+
+    /// There is nothing more to read. If nothing can be written either, that is the end.
+    pub(super) fn backend_is_quiet(&mut self, turn: &mut Turn<'_>) -> Step {
+        let Some(backend) = &self.backend else { return Step::Blocked };
+        match backend.failure() {
+            Some(error) if !backend.failed_after_fin() => {
+                self.backend_broke(turn, &error);
+                Step::Moved
+            }
+            // Behind a FIN a read finds the end; a Unix peer may read no more and still talk.
+            _ => Step::Blocked,
         }
     }
 }

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant, SystemTime};
 
+use engine::backend::BackendConnection;
 use engine::buffer::Buffer;
 use engine::connection::{Connection, Progress};
 use engine::member::{Member, Reply};
@@ -132,6 +133,8 @@ pub struct Session {
     pub(super) ends: Option<Ends>,
     pub(super) tls: Connection,
     pub(super) backend: Option<Endpoint>,
+    /// TLS with the backend, where the service wants it.
+    pub(super) backend_tls: Option<Box<BackendConnection>>,
     pub(super) to_backend: Buffer,
     /// A PROXY header stands in `to_backend` that may still wait for the first data.
     pub(super) header_waits: bool,
@@ -174,6 +177,7 @@ impl Session {
             front,
             ends: record.local.map(|destination| Ends { source: peer, destination }),
             backend: None,
+            backend_tls: None,
             to_backend: Buffer::default(),
             header_waits: false,
             client_done: false,
@@ -315,6 +319,9 @@ impl Session {
     fn release_idle_memory(&mut self, member: &Member) {
         self.tls.release_idle_memory(member);
         member.reclaim(&mut self.to_backend);
+        if let Some(tls) = &mut self.backend_tls {
+            tls.release_idle_memory(member);
+        }
     }
 
     /// The deadline has come.
@@ -444,7 +451,9 @@ impl Session {
     /// Ends an established connection by a rule. The client is told that it has everything only
     /// when nothing was on its way.
     pub(super) fn end_relay(&mut self, turn: &mut Turn<'_>, rule: &'static Rule, reason: String) {
-        if self.tls.output().is_empty() && !self.backend.as_ref().is_some_and(Endpoint::may_read) {
+        let more_comes = self.backend.as_ref().is_some_and(Endpoint::may_read)
+            || self.backend_tls.as_ref().is_some_and(|tls| tls.holds_input());
+        if self.tls.output().is_empty() && !more_comes {
             self.tls.send_close_notify(turn.member);
         }
         self.note(rule, reason);
@@ -470,11 +479,12 @@ impl Session {
         self.places.leave_hello();
         if let Some(backend) = self.backend.take() {
             // A backend that was not told of an orderly end must not take the data for complete.
-            if !backend.write_is_shut() || !self.to_backend.is_empty() {
+            if !backend.write_is_shut() || self.pending_to_backend() > 0 {
                 backend.reset_on_close();
             }
         }
         self.to_backend.clear();
+        self.backend_tls = None;
         let mut record = self.record.clone();
         self.tls.describe(&mut record);
         if record.refusal.is_none() {
@@ -512,7 +522,7 @@ impl Drop for Session {
 }
 
 /// Who ended a connection that ends by this rule.
-fn closer(rule: &Rule) -> &'static str {
+pub(super) fn closer(rule: &Rule) -> &'static str {
     match rule.fault {
         rules::fault::PEER => "client",
         rules::fault::BACKEND => "backend",

@@ -9,13 +9,32 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use engine::certs::ClientCertificate;
-use engine::record::{KeyOperation, KeyPath, Offer, Outcome, Record, Refusal};
+use engine::record::{BackendSession, KeyOperation, KeyPath, Offer, Outcome, Record, Refusal};
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
 
 use super::escape::{printable, shortened};
 use super::event::{Event, Level};
 use super::time::rfc3339;
+
+/// TLS towards the backend.
+#[derive(Debug, Serialize)]
+struct BackendTls<'a> {
+    version: &'a str,
+    cipher: &'a str,
+    resumed: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<Cow<'a, str>>,
+}
+
+fn backend_tls(session: &BackendSession) -> BackendTls<'_> {
+    BackendTls {
+        version: &session.version,
+        cipher: &session.suite,
+        resumed: session.resumed,
+        subject: session.subject.as_deref().map(shortened),
+    }
+}
 
 /// One connection; see [`record`].
 #[derive(Debug, Serialize)]
@@ -36,6 +55,8 @@ struct Connection<'a> {
     local: Option<SocketAddr>,
     #[serde(skip_serializing_if = "Option::is_none")]
     backend: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    backend_tls: Option<BackendTls<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     sni: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,6 +165,7 @@ pub fn record(record: &Record) -> serde_json::Result<String> {
         proxied_by: record.proxied_by,
         local: record.local,
         backend: record.backend.as_deref(),
+        backend_tls: record.backend_session.as_ref().map(backend_tls),
         sni: record.sni.as_deref().map(shortened),
         alpn: record.alpn.as_deref().map(shortened),
         version: record.version,
@@ -275,7 +297,7 @@ pub(super) mod tests {
     use engine::alert::Alert;
     use engine::gsk::GskCode;
     use engine::icsf::{ReasonCode, ReturnCode, ServiceFailure};
-    use engine::record::{KeyOperation, KeyPath, Offer, Outcome, Record, Refusal};
+    use engine::record::{BackendSession, KeyOperation, KeyPath, Offer, Outcome, Record, Refusal};
     use serde_json::{Value, json};
 
     use super::super::event::{Event, Level};
@@ -287,6 +309,12 @@ pub(super) mod tests {
         record.proxied_by = Some("192.0.2.3:4711".parse().unwrap());
         record.local = Some("192.0.2.1:992".parse().unwrap());
         record.backend = Some("127.0.0.1:23".into());
+        record.backend_session = Some(BackendSession {
+            version: "TLSv1.2".into(),
+            suite: "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256".into(),
+            resumed: false,
+            subject: Some("CN=mq".into()),
+        });
         record.version = Some("TLSv1.3");
         record.suite = Some("TLS_AES_256_GCM_SHA384");
         record.group = Some("X25519MLKEM768");
@@ -345,6 +373,8 @@ pub(super) mod tests {
             "conn_id": 17, "member": "ADJ00001", "outcome": "completed", "service": "tn3270",
             "peer": "192.0.2.7:51000", "proxied_by": "192.0.2.3:4711",
             "local": "192.0.2.1:992", "backend": "127.0.0.1:23",
+            "backend_tls": { "version": "TLSv1.2", "resumed": false, "subject": "CN=mq",
+                             "cipher": "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256" },
             "sni": "tn\\u{a}.example", "tls.protocol.version": "TLSv1.3",
             "tls.cipher": "TLS_AES_256_GCM_SHA384", "tls.curve": "X25519MLKEM768",
             "tls.signature_scheme": "rsa_pss_rsae_sha256", "tls.resumed": false,

@@ -71,6 +71,7 @@ pub fn record(record: &Record, color: Color) -> String {
     line(&mut out, "tls", &tls(record));
     line(&mut out, "name", &name(record));
     line(&mut out, "client", &client(record));
+    line(&mut out, "backend", &backend(record));
     line(&mut out, "key", &key(record));
     line(&mut out, "time", &times(record));
     let closed = record.close_by.map(|who| format!(", closed by {who}")).unwrap_or_default();
@@ -136,6 +137,13 @@ fn name(record: &Record) -> String {
         record.certificate.as_deref().map(|label| format!("certificate {label}")),
     ];
     parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+}
+
+fn backend(record: &Record) -> String {
+    let Some(session) = &record.backend_session else { return String::new() };
+    let kind = if session.resumed { "resumed" } else { "full handshake" };
+    let subject = session.subject.as_deref().map(|name| format!(", {}", shortened(name)));
+    format!("{}, {}, {kind}{}", session.version, session.suite, subject.unwrap_or_default())
 }
 
 fn client(record: &Record) -> String {
@@ -242,6 +250,7 @@ mod tests {
              192.0.2.3:4711 -> 192.0.2.1:992 -> 127.0.0.1:23
     tls      TLSv1.3, TLS_AES_256_GCM_SHA384, X25519MLKEM768, rsa_pss_rsae_sha256, full handshake
     name     sni tn\\u{a}.example
+    backend  TLSv1.2, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, full handshake, CN=mq
     key      card 00.0006 (simulated), queue 12 us, service 730 us, card CPU 720 us, 1 try
     time     total 20.1 ms, handshake 3.2 ms, host CPU of the handshake 812 us
     bytes    in 12, out 0, closed by client

@@ -58,7 +58,10 @@ fn two_thousand_handshakes_in_flight_at_once_all_complete() {
     }
     // What stays is the allocator's store, and the second wave lives on it.
     let [(first, grown), (second, _)] = resting[..] else { panic!("two waves") };
-    assert!(second <= first + grown / 8 + 4 * 1024, "{first} KiB, then {second} KiB: memory is lost");
+    assert!(
+        second <= first + grown / 8 + 4 * 1024,
+        "{first} KiB, then {second} KiB: memory is lost"
+    );
     rig.daemon.stop();
 }
 

@@ -26,5 +26,6 @@ mod limits;
 mod modes;
 mod proxy;
 mod refusal;
+mod tls_backends;
 mod transfer;
 mod unix;

@@ -1,0 +1,265 @@
+//! Opening and sealing records, towards clients and backends alike.
+//!
+//! Invariants: rustls remembers the place of an incomplete handshake message in the input, so every
+//! call gets at least the records that it has seen and not discarded; a call that only wants to
+//! send gets exactly those and can therefore never receive. Records are opened in the buffer they
+//! came in, and sealed into the buffer they leave from. Records that bring no data are rationed: a
+//! peer gets no work for nothing.
+
+use rustls::Error;
+use rustls::unbuffered::{ConnectionState, EncryptError, UnbufferedStatus, WriteTraffic};
+
+use crate::buffer::{BUFFER_BYTES, Buffer};
+use crate::handshake::flight::encode;
+use crate::handshake::unbuffered::Unbuffered;
+use crate::records::Window;
+
+/// Most plaintext in one record (RFC 8446 §5.1).
+pub const RECORD_PLAINTEXT: usize = 16 * 1024;
+
+/// Upper bound of what protection adds to a record: header, explicit nonce, type, tag.
+const RECORD_OVERHEAD: usize = 32;
+
+/// Room kept for what rustls puts in front of data (a KeyUpdate of its own).
+const RESERVE: usize = 256;
+
+/// Records without data that a peer may send, beside those it pays for. rustls bounds each kind
+/// by itself; taking turns between them a peer would stay below its bounds for ever, and a
+/// KeyUpdate costs a key schedule.
+const BARREN_RECORDS: u32 = 64;
+
+/// Data that pays for one record without, beside the one that a record of data always pays for.
+const DATA_PER_BARREN_RECORD: usize = 1024;
+
+/// What came out of the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Opened {
+    /// This many bytes of plaintext were given to the sink.
+    Data(usize),
+    /// No complete record waits.
+    NeedInput,
+    /// The peer has sent close_notify: all its data has come. Reported once.
+    PeerClosed,
+    /// The connection is broken; the output may hold an alert.
+    Failed,
+}
+
+/// Whether the peer has sent close_notify, and whether that was reported.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum PeerClosed {
+    #[default]
+    No,
+    Unreported,
+    Reported,
+}
+
+/// What is sent.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Outgoing<'a> {
+    /// Plaintext to be sealed.
+    Data(&'a [u8]),
+    /// The end of our direction.
+    CloseNotify,
+}
+
+/// Why no more records can be opened or sealed.
+#[derive(Debug)]
+pub(crate) enum Broken {
+    /// rustls says so.
+    Tls(Error),
+    /// This many records came without data.
+    Flood(u32),
+}
+
+/// The buffers of a connection and what is known about them.
+pub(crate) struct Wire<'a> {
+    pub(crate) input: &'a mut Buffer,
+    /// How much of `input` rustls has been shown.
+    pub(crate) window: &'a mut Window,
+    /// Records since the handshake that brought no data, less those that data has paid for.
+    pub(crate) barren: &'a mut u32,
+    pub(crate) output: &'a mut Buffer,
+    pub(crate) peer_closed: &'a mut PeerClosed,
+}
+
+/// How one call into rustls ended.
+enum Call {
+    /// Output was queued; call again.
+    Again,
+    Opened(Opened),
+}
+
+impl Wire<'_> {
+    /// What can be said without rustls, once the peer has ended its direction.
+    pub(crate) fn after_close(&mut self) -> Option<Opened> {
+        match self.peer_closed {
+            PeerClosed::No => None,
+            PeerClosed::Unreported => {
+                *self.peer_closed = PeerClosed::Reported;
+                Some(Opened::PeerClosed)
+            }
+            PeerClosed::Reported => {
+                // RFC 8446 §6.1: whatever follows close_notify is ignored.
+                self.input.clear();
+                *self.window = Window::default();
+                Some(Opened::NeedInput)
+            }
+        }
+    }
+
+    /// Opens the next record and hands its plaintext to `sink`.
+    pub(crate) fn open(
+        &mut self,
+        tls: &mut impl Unbuffered,
+        sink: &mut dyn FnMut(&[u8]),
+    ) -> Result<Opened, Broken> {
+        loop {
+            let Call::Opened(opened) = self.open_step(tls, sink).map_err(Broken::Tls)? else {
+                continue;
+            };
+            let whole_record = self.window.read();
+            match opened {
+                Opened::Data(count) => self.pay_with_data(count),
+                // It brought nothing; there may be another one behind it.
+                Opened::NeedInput if whole_record => {
+                    self.count_barren()?;
+                    continue;
+                }
+                _ => {}
+            }
+            return Ok(opened);
+        }
+    }
+
+    fn open_step(
+        &mut self,
+        tls: &mut impl Unbuffered,
+        sink: &mut dyn FnMut(&[u8]),
+    ) -> Result<Call, Error> {
+        let shown = self.window.show(self.input.data());
+        let UnbufferedStatus { discard, state } = tls.process(&mut self.input.data_mut()[..shown]);
+        let mut queued = Vec::new();
+        let call = match state {
+            Ok(ConnectionState::ReadTraffic(mut records)) => {
+                let mut count = 0;
+                while let Some(Ok(record)) = records.next_record() {
+                    count += record.payload.len();
+                    sink(record.payload);
+                }
+                Ok(Call::Opened(Opened::Data(count)))
+            }
+            Ok(ConnectionState::EncodeTlsData(data)) => {
+                encode(data, &mut queued);
+                Ok(Call::Again)
+            }
+            Ok(ConnectionState::TransmitTlsData(sent)) => {
+                sent.done();
+                Ok(Call::Again)
+            }
+            Ok(ConnectionState::PeerClosed) => {
+                *self.peer_closed = PeerClosed::Reported;
+                Ok(Call::Opened(Opened::PeerClosed))
+            }
+            Ok(_) => Ok(Call::Opened(Opened::NeedInput)),
+            Err(error) => Err(error),
+        };
+        self.input.consume(discard);
+        self.window.discard(discard);
+        push(self.output, &queued);
+        call
+    }
+
+    fn pay_with_data(&mut self, bytes: usize) {
+        let paid = u32::try_from(1 + bytes / DATA_PER_BARREN_RECORD).unwrap_or(u32::MAX);
+        *self.barren = self.barren.saturating_sub(paid);
+    }
+
+    /// Counts a record without data; one too many ends the connection.
+    fn count_barren(&mut self) -> Result<(), Broken> {
+        *self.barren += 1;
+        if *self.barren <= BARREN_RECORDS { Ok(()) } else { Err(Broken::Flood(*self.barren)) }
+    }
+
+    /// Sends in the state in which rustls takes data. False when that state cannot be reached.
+    pub(crate) fn send(
+        &mut self,
+        tls: &mut impl Unbuffered,
+        outgoing: Outgoing<'_>,
+    ) -> Result<bool, Broken> {
+        loop {
+            let shown = self.window.shown();
+            let UnbufferedStatus { discard, state } =
+                tls.process(&mut self.input.data_mut()[..shown]);
+            let mut queued = Vec::new();
+            let mut done = None;
+            match state {
+                Ok(ConnectionState::WriteTraffic(mut traffic)) => {
+                    done = Some(write_into(self.output, |to| write(&mut traffic, outgoing, to)));
+                }
+                Ok(ConnectionState::EncodeTlsData(data)) => encode(data, &mut queued),
+                Ok(ConnectionState::TransmitTlsData(sent)) => sent.done(),
+                Ok(ConnectionState::PeerClosed) => *self.peer_closed = PeerClosed::Unreported,
+                Ok(_) => done = Some(false),
+                Err(error) => return Err(Broken::Tls(error)),
+            }
+            self.input.consume(discard);
+            self.window.discard(discard);
+            push(self.output, &queued);
+            if let Some(done) = done {
+                return Ok(done);
+            }
+        }
+    }
+}
+
+/// Plaintext that can surely be sealed into `output` without growing it.
+pub(crate) fn seal_room(output: &Buffer) -> usize {
+    let capacity = if output.has_memory() { output.room() } else { BUFFER_BYTES };
+    let room = capacity.saturating_sub(RESERVE);
+    let record = RECORD_PLAINTEXT + RECORD_OVERHEAD;
+    let rest = (room % record).saturating_sub(RECORD_OVERHEAD);
+    (room / record) * RECORD_PLAINTEXT + rest
+}
+
+/// Appends to `output`; a full buffer grows once by what is needed, which only handshake flights
+/// and alerts can cause.
+pub(crate) fn push(output: &mut Buffer, bytes: &[u8]) {
+    if output.room() < bytes.len() {
+        output.grow_to((output.len() + bytes.len()).max(BUFFER_BYTES));
+    }
+    output.append(bytes);
+}
+
+fn write<Data>(
+    traffic: &mut WriteTraffic<'_, Data>,
+    outgoing: Outgoing<'_>,
+    space: &mut [u8],
+) -> Result<usize, EncryptError> {
+    match outgoing {
+        Outgoing::Data(plaintext) => traffic.encrypt(plaintext, space),
+        Outgoing::CloseNotify => traffic.queue_close_notify(space),
+    }
+}
+
+/// Runs `write` on the free space of `output`, which grows once if rustls asks for more.
+fn write_into(
+    output: &mut Buffer,
+    mut write: impl FnMut(&mut [u8]) -> Result<usize, EncryptError>,
+) -> bool {
+    let needed = match write(output.space()) {
+        Ok(written) => {
+            output.filled(written);
+            return true;
+        }
+        Err(EncryptError::InsufficientSize(size)) => size.required_size,
+        Err(EncryptError::EncryptExhausted) => return false,
+    };
+    output.grow_to(output.len() + needed);
+    match write(output.space()) {
+        Ok(written) => {
+            output.filled(written);
+            true
+        }
+        Err(_) => false,
+    }
+}
