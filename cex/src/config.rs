@@ -124,7 +124,7 @@ impl Default for Config {
             no_card: NoCard::default(),
             fifo_depth: 4096,
             fifo_age_max: Duration::from_secs(5),
-            request_timeout: Duration::from_secs(5),
+            request_timeout: Duration::from_millis(1500),
             fault_injection: false,
         }
     }

@@ -214,6 +214,9 @@ rules! {
     HANDSHAKE_DEADLINE "handshake-deadline" PEER Refused ATTLS_HANDSHAKE_NOT_COMPLETED none
         "the handshake was not complete within timeouts.handshake"
         "the client or the network is too slow; see key_op for the cards' share";
+    SIGNING_DEADLINE "signing-deadline" DEVICE Refused ERR_CRYPTO INTERNAL_ERROR
+        "no card had made the signature when timeouts.handshake was over"
+        "see `adjunct cards`; several silent queues in a row need cex.reply below the deadline";
     HELLO_DEADLINE "hello-deadline" PEER Abandoned ATTLS_HANDSHAKE_NOT_STARTED none
         "the client connected and sent no complete ClientHello within timeouts.handshake"
         "usual for port checks; a client that waits for us to speak first needs TLS switched on";

@@ -28,11 +28,11 @@ use crate::handshake::context::{self, NO_END};
 const NAME_LEN: usize = 16;
 const NONCE_LEN: usize = 12;
 const TAG_LEN: usize = 16;
-const END_LEN: usize = 8;
-const OVERHEAD: usize = NAME_LEN + NONCE_LEN + END_LEN + TAG_LEN;
+const TIME_LEN: usize = 8;
+const OVERHEAD: usize = NAME_LEN + NONCE_LEN + 2 * TIME_LEN + TAG_LEN;
 
 /// The associated data of a ticket; a change of form gets a new one.
-const TICKET_FORM: &[u8] = b"adjunct ticket 2";
+const TICKET_FORM: &[u8] = b"adjunct ticket 3";
 
 /// Bytes of a session that are kept, here or in a ticket. It holds the client's chain, so a client
 /// decides how long it is; one with a longer chain gets a full handshake each time. System SSL
@@ -221,8 +221,19 @@ impl ProducesTickets for ServiceTicketer {
         u32::try_from(self.ring.lifetime.as_secs()).unwrap_or(u32::MAX)
     }
 
-    /// name (16) ‖ nonce (12) ‖ sealed (end (8) ‖ session) ‖ tag (16)
     fn encrypt(&self, plain: &[u8]) -> Option<Vec<u8>> {
+        self.seal(plain, UnixTime::now().as_secs())
+    }
+
+    fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
+        self.open(ticket, UnixTime::now().as_secs())
+    }
+}
+
+/// Times are in seconds since 1970.
+impl ServiceTicketer {
+    /// name (16) ‖ nonce (12) ‖ sealed (made (8) ‖ end (8) ‖ session) ‖ tag (16)
+    fn seal(&self, plain: &[u8], now: u64) -> Option<Vec<u8>> {
         if plain.len() > SESSION_BYTES_MAX {
             return None;
         }
@@ -232,6 +243,7 @@ impl ProducesTickets for ServiceTicketer {
         let mut ticket = Vec::with_capacity(OVERHEAD + plain.len());
         ticket.extend_from_slice(&key.name);
         ticket.extend_from_slice(&nonce);
+        ticket.extend_from_slice(&now.to_be_bytes());
         ticket.extend_from_slice(&session_end().to_be_bytes());
         ticket.extend_from_slice(plain);
         let tag = key.sealer.seal(&nonce, TICKET_FORM, &mut ticket[NAME_LEN + NONCE_LEN..]);
@@ -239,14 +251,20 @@ impl ProducesTickets for ServiceTicketer {
         Some(ticket)
     }
 
-    fn decrypt(&self, ticket: &[u8]) -> Option<Vec<u8>> {
+    fn open(&self, ticket: &[u8], now: u64) -> Option<Vec<u8>> {
         let (name, rest) = ticket.split_first_chunk::<NAME_LEN>()?;
         let (nonce, sealed) = rest.split_first_chunk::<NONCE_LEN>()?;
         let key = self.key(name)?;
         let mut sealed = sealed.to_vec();
         let plain_len = key.opener.open(nonce, TICKET_FORM, &mut sealed).ok()?.len();
         sealed.truncate(plain_len);
-        let (end, session) = sealed.split_first_chunk::<END_LEN>()?;
+        let (made, sealed) = sealed.split_first_chunk::<TIME_LEN>()?;
+        let (end, session) = sealed.split_first_chunk::<TIME_LEN>()?;
+        // The ring keeps a key for as long as its last ticket lives; its first is older then.
+        let age = now.saturating_sub(u64::from_be_bytes(*made));
+        if age > self.ring.lifetime.as_secs() {
+            return None;
+        }
         goes_on_until(u64::from_be_bytes(*end)).then(|| session.to_vec())
     }
 }
@@ -399,6 +417,14 @@ mod tests {
         ring.rotate(start + Duration::from_secs(181)).unwrap();
         assert!(ticketer.decrypt(&old).is_none());
         assert!(ticketer.decrypt(&new).is_some());
+    }
+
+    #[test]
+    fn a_ticket_is_not_opened_after_its_lifetime_although_its_key_still_is_there() {
+        let ticketer = ServiceTicketer::new(ring(Instant::now()), "a", b"").unwrap();
+        let ticket = ticketer.seal(b"session", 1_000).unwrap();
+        assert!(ticketer.open(&ticket, 1_120).is_some());
+        assert!(ticketer.open(&ticket, 1_121).is_none());
     }
 
     #[test]

@@ -19,6 +19,7 @@ fn ticket(request: &SignRequest, port: &Arc<PortShared>, token: u64) -> Box<Tick
         place: None,
         tries: 0,
         tried: Vec::new(),
+        lost: Vec::new(),
         last_cause: None,
         failed: None,
     })

@@ -239,6 +239,7 @@ mod tests {
                 place: None,
                 tries: 0,
                 tried: Vec::new(),
+                lost: Vec::new(),
                 last_cause: None,
                 failed: None,
             })

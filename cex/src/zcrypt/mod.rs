@@ -47,6 +47,8 @@ pub(crate) struct Ticket {
     pub(crate) tries: u8,
     /// Indices of card and queue of each vain try.
     pub(crate) tried: Vec<(usize, usize)>,
+    /// Those of them that gave no answer at all.
+    pub(crate) lost: Vec<(usize, usize)>,
     pub(crate) last_cause: Option<Cause>,
     /// When the last try failed.
     pub(crate) failed: Option<Instant>,
@@ -80,6 +82,44 @@ pub(crate) struct ZQueue {
     pub(crate) load: AtomicU32,
     pub(crate) requests: AtomicU64,
     pub(crate) stats: QueueStats,
+    silence: Silence,
+}
+
+/// First time that a queue which lost requests is left alone; it doubles with each time.
+const SILENCE_MIN: Duration = Duration::from_secs(1);
+/// Longest such time.
+const SILENCE_MAX: Duration = Duration::from_secs(64);
+
+/// Whether a queue has stopped to answer, for the selection. A lost update costs one request the
+/// wait for a card that is known to be silent; nothing is decided by it but an order.
+#[derive(Debug, Default)]
+struct Silence {
+    /// Times in a row that the queue lost what it had.
+    times: AtomicU32,
+    /// When it may be tried again, in milliseconds since the start.
+    until_ms: AtomicU64,
+}
+
+impl Silence {
+    fn begin(&self, now_ms: u64) {
+        let times = self.times.fetch_add(1, Relaxed).min(6);
+        let time = (SILENCE_MIN * (1 << times)).min(SILENCE_MAX);
+        let time_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        self.until_ms.store(now_ms.saturating_add(time_ms), Relaxed);
+    }
+
+    fn end(&self) {
+        if self.times.load(Relaxed) != 0 {
+            self.times.store(0, Relaxed);
+            self.until_ms.store(0, Relaxed);
+        }
+    }
+
+    fn lasts(&self, now_ms: impl FnOnce() -> u64) -> bool {
+        let until_ms = self.until_ms.load(Relaxed);
+        // The clock is read only when there is something to compare it with.
+        until_ms != 0 && now_ms() < until_ms
+    }
 }
 
 /// Policy state of one card.
@@ -112,11 +152,13 @@ pub(crate) struct Zcrypt {
 struct View<'a> {
     bus: &'a crate::ap::bus::Card<Box<Ticket>>,
     card: &'a ZCard,
+    started: Instant,
 }
 
 struct ViewQueue<'a> {
     bus: &'a Queue<Box<Ticket>>,
     queue: &'a ZQueue,
+    started: Instant,
 }
 
 impl CardView for View<'_> {
@@ -137,7 +179,9 @@ impl CardView for View<'_> {
     }
 
     fn queues(&self) -> impl Iterator<Item = impl QueueView> {
-        self.bus.queues.iter().zip(&self.card.queues).map(|(bus, queue)| ViewQueue { bus, queue })
+        let started = self.started;
+        let queues = self.bus.queues.iter().zip(&self.card.queues);
+        queues.map(move |(bus, queue)| ViewQueue { bus, queue, started })
     }
 }
 
@@ -148,6 +192,10 @@ impl QueueView for ViewQueue<'_> {
 
     fn has_room(&self) -> bool {
         self.bus.has_room()
+    }
+
+    fn silent(&self) -> bool {
+        self.queue.silence.lasts(|| elapsed_ms(self.started))
     }
 
     fn load(&self) -> u32 {
@@ -170,6 +218,7 @@ impl Zcrypt {
             load: AtomicU32::new(0),
             requests: AtomicU64::new(0),
             stats: QueueStats::default(),
+            silence: Silence::default(),
         };
         let card = |card: &crate::ap::bus::Card<Box<Ticket>>| ZCard {
             online: AtomicBool::new(true),
@@ -201,8 +250,10 @@ impl Zcrypt {
     }
 
     fn choose(&self, ticket: &Ticket) -> Choice {
-        let views = self.bus.cards.iter().zip(&self.cards).map(|(bus, card)| View { bus, card });
-        select(views, ticket.demand(), &ticket.tried, ticket.is_patient())
+        let started = self.started;
+        let cards = self.bus.cards.iter().zip(&self.cards);
+        let views = cards.map(|(bus, card)| View { bus, card, started });
+        select(views, ticket.demand(), &ticket.tried, &ticket.lost, ticket.is_patient())
     }
 
     /// Whether any card of the configuration, or the host in its place, can use such a key.
@@ -231,6 +282,7 @@ impl Zcrypt {
             place: None,
             tries: 0,
             tried: Vec::new(),
+            lost: Vec::new(),
             last_cause: None,
             failed: None,
         });
@@ -329,6 +381,9 @@ impl Zcrypt {
     /// Hands what left a queue to the ports.
     fn settle(&self, place: Place, done: Vec<Done<Box<Ticket>>>) {
         for Done { private: ticket, outcome } in done {
+            if matches!(outcome, Outcome::Reply(_)) {
+                self.zqueue(place).silence.end();
+            }
             self.discharge(place, ticket.weight);
             self.deliver(ticket, outcome);
         }
@@ -397,6 +452,7 @@ impl Zcrypt {
             let mut done = Vec::new();
             if self.bus.check_timeout(place, now, &mut done) {
                 self.zqueue(place).stats.timeouts.fetch_add(1, Relaxed);
+                self.zqueue(place).silence.begin(elapsed_ms(self.started));
             }
             self.settle(place, done);
         }
@@ -409,6 +465,7 @@ impl Zcrypt {
 
     /// Takes a queue online or offline; what it holds is tried elsewhere.
     pub(crate) fn set_online(&self, place: Place, online: bool) {
+        self.zqueue(place).silence.end();
         let was = self.zqueue(place).online.swap(online, SeqCst);
         if was && !online {
             self.clear(place, Cause::Offline);
@@ -418,6 +475,7 @@ impl Zcrypt {
 
     /// Takes a whole card online or offline.
     pub(crate) fn set_card_online(&self, card: usize, online: bool) {
+        self.cards[card].queues.iter().for_each(|queue| queue.silence.end());
         let was = self.cards[card].online.swap(online, SeqCst);
         if was && !online {
             for queue in 0..self.cards[card].queues.len() {
@@ -453,6 +511,10 @@ impl Zcrypt {
     pub(crate) fn uptime(&self) -> Duration {
         self.started.elapsed().max(Duration::from_nanos(1))
     }
+}
+
+fn elapsed_ms(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 /// Key, scheme, digest and block belong together.

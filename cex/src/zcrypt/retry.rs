@@ -55,7 +55,11 @@ impl Zcrypt {
                 if !matches!(cause, Cause::NoCard | Cause::Shed | Cause::Shutdown) {
                     ticket.last_cause = Some(cause);
                     ticket.failed = Some(Instant::now());
-                    ticket.tried.extend(ticket.place.map(|place| (place.card, place.queue)));
+                    let place = ticket.place.map(|place| (place.card, place.queue));
+                    ticket.tried.extend(place);
+                    if cause == Cause::TimedOut {
+                        ticket.lost.extend(place);
+                    }
                 }
                 self.again(ticket, cause, trace)
             }
@@ -126,6 +130,10 @@ impl Zcrypt {
             }
             Err((ticket, Failure::NoCard)) if self.config.no_card == NoCard::Software => {
                 Some(self.in_software(*ticket))
+            }
+            // Those that are there have lost it: that says more than that none is left.
+            Err((ticket, Failure::NoCard)) if !ticket.lost.is_empty() => {
+                Some(ticket.finish(Err(Failure::TimedOut), trace))
             }
             Err((ticket, failure)) => Some(ticket.finish(Err(failure), trace)),
         }

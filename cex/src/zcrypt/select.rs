@@ -11,16 +11,27 @@
 //! load of card and queue. Full queues are passed over; that all are full is an answer of its own.
 //! A retry rather waits for a full queue than goes back to the one that has just failed, as long
 //! as it is patient.
+//!
+//! Beyond zcrypt: a queue that lost its last requests costs more than all others until its silence
+//! is over, so that a dead card makes one client wait and not each of them; and a request that was
+//! lost in a queue never goes back to it, so that it fails, or is done by the host, while its
+//! client still waits.
 
 use crate::config::CardType;
 use crate::key::{Curve, KeyKind};
 
 use super::Lane;
 
+/// Indices of a card and of one of its queues.
+type Position = (usize, usize);
+
 /// Added to the cost of a card for each vain try.
 pub(crate) const CARD_PENALTY: u32 = 1_000;
 /// Added to the cost of a queue for each vain try.
 pub(crate) const QUEUE_PENALTY: u32 = 10_000;
+
+/// Added to the cost of a queue that is silent, and of a card all of whose queues are.
+pub(crate) const SILENT_PENALTY: u32 = 1_000_000;
 
 /// What a request needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,6 +67,8 @@ pub(crate) trait QueueView {
     /// Online and able to take requests.
     fn usable(&self) -> bool;
     fn has_room(&self) -> bool;
+    /// It lost the requests it had last, and it is too early to try it again.
+    fn silent(&self) -> bool;
     fn load(&self) -> u32;
     fn requests(&self) -> u64;
 }
@@ -81,12 +94,13 @@ pub(crate) enum Choice {
     None,
 }
 
-/// Chooses a queue. `tried` are the indices of card and queue of each vain try; a `patient` request
-/// waits for one that has not been tried.
+/// Chooses a queue. `tried` are the indices of card and queue of each vain try; in those of `lost`
+/// the request found no answer at all; a `patient` request waits for one that has not been tried.
 pub(crate) fn select<C: CardView>(
     cards: impl Iterator<Item = C>,
     demand: Demand,
-    tried: &[(usize, usize)],
+    tried: &[Position],
+    lost: &[Position],
     patient: bool,
 ) -> Choice {
     let mut best: Option<((u32, u64), Choice)> = None;
@@ -96,16 +110,22 @@ pub(crate) fn select<C: CardView>(
             continue;
         };
         let vain = tried.iter().filter(|tried| tried.0 == card);
-        let penalty = vain.map(|_| CARD_PENALTY).sum::<u32>();
-        let cost = (view.load().saturating_add(weight + penalty), view.requests());
-        for (queue, view) in view.queues().enumerate().filter(|(_, view)| view.usable()) {
+        let mut penalty = vain.map(|_| CARD_PENALTY).sum::<u32>();
+        let mut silent = true;
+        let queues = view.queues().enumerate().filter(|(_, view)| view.usable());
+        for (queue, view) in queues.filter(|(queue, _)| !lost.contains(&(card, *queue))) {
             candidates = true;
+            silent &= view.silent();
             other_full |= patient && !tried.contains(&(card, queue)) && !view.has_room();
         }
+        if silent {
+            penalty += SILENT_PENALTY;
+        }
+        let cost = (view.load().saturating_add(weight + penalty), view.requests());
         if best.is_some_and(|(lowest, _)| cost >= lowest) {
             continue;
         }
-        if let Some(queue) = select_queue(card, view.queues(), weight, tried) {
+        if let Some(queue) = select_queue(card, view.queues(), weight, (tried, lost)) {
             best = Some((cost, Choice::Queue { card, queue, weight }));
         }
     }
@@ -125,16 +145,19 @@ fn select_queue<Q: QueueView>(
     card: usize,
     queues: impl Iterator<Item = Q>,
     weight: u32,
-    tried: &[(usize, usize)],
+    (tried, lost): (&[Position], &[Position]),
 ) -> Option<usize> {
     let cost = |index, queue: &Q| {
         let vain = tried.iter().filter(|tried| **tried == (card, index));
-        let penalty = vain.map(|_| QUEUE_PENALTY).sum::<u32>();
+        let silence = if queue.silent() { SILENT_PENALTY } else { 0 };
+        let penalty = vain.map(|_| QUEUE_PENALTY).sum::<u32>() + silence;
         (queue.load().saturating_add(weight + penalty), queue.requests())
     };
     queues
         .enumerate()
-        .filter(|(_, queue)| queue.usable() && queue.has_room())
+        .filter(|(index, queue)| {
+            queue.usable() && queue.has_room() && !lost.contains(&(card, *index))
+        })
         .min_by_key(|(index, queue)| cost(*index, queue))
         .map(|(index, _)| index)
 }

@@ -247,8 +247,11 @@ impl Connection {
             Phase::Suspended(pending) => {
                 member.count_resumed();
                 pending.cancel(member);
-                // What the signer noted about its own end is not the reason of ours.
-                self.take_notes();
+                // What the signer noted about its own end is not the reason of ours, and what it
+                // was about to present was never presented.
+                if let Some(context) = self.context.as_deref() {
+                    drop(std::mem::take(&mut *context.notes()));
+                }
             }
             other => self.phase = other,
         }

@@ -35,10 +35,11 @@ use crate::handshake::context::Context;
 use crate::handshake::execution::Pending;
 use crate::hello::{ClientHello, HelloReader};
 use crate::iana;
+use crate::icsf;
 use crate::member::Member;
 use crate::record::{KeyOperation, Outcome, Record, Refusal};
 use crate::records::Window;
-use crate::rules::Rule;
+use crate::rules::{self, Rule};
 use crate::service::{Service, ServiceSet};
 
 use wire::PeerClosed;
@@ -304,6 +305,18 @@ impl Connection {
         self.refusal.as_ref()
     }
 
+    /// The rule by which a handshake ends whose time is over, and what did not happen in it.
+    #[must_use]
+    pub fn overdue(&self) -> (&'static Rule, &'static str) {
+        if !self.has_hello() {
+            (&rules::HELLO_DEADLINE, "no complete ClientHello came")
+        } else if self.is_suspended() && !self.answered {
+            (&rules::SIGNING_DEADLINE, "no signature was made")
+        } else {
+            (&rules::HANDSHAKE_DEADLINE, "the handshake was not complete")
+        }
+    }
+
     /// Ends the connection by a rule of the server (deadline, limit, shutdown).
     ///
     /// A suspended handshake is resumed with an error, so that its stack unwinds in order and goes
@@ -311,6 +324,10 @@ impl Connection {
     pub fn end(&mut self, member: &Member, rule: &'static Rule, reason: String) {
         self.cancel_flight(member);
         let mut refusal = rule.refusal(reason);
+        if rule.name == rules::SIGNING_DEADLINE.name {
+            let code = &icsf::table::TIMED_OUT;
+            refusal.icsf = Some(icsf::ServiceFailure::new(icsf::Service::CSFPPKS, code));
+        }
         match rule.alert {
             Some(alert) if self.has_hello() && !self.answered => {
                 self.fail_with_alert(refusal, alert);
@@ -417,5 +434,5 @@ fn known(name: impl Into<Cow<'static, str>>) -> &'static str {
 
 /// What becomes of a connection by the rule of its refusal.
 fn rule_outcome(refusal: &Refusal) -> Outcome {
-    crate::rules::find(refusal.rule).map_or(Outcome::Refused, |rule| rule.outcome)
+    rules::find(refusal.rule).map_or(Outcome::Refused, |rule| rule.outcome)
 }

@@ -6,7 +6,8 @@
 //!
 //! Two queues: flights that will hardly sign (a later flight, a hello that offers to resume) go
 //! first, and a few threads take nothing else, so that a handshake that has its signature does not
-//! wait behind hundreds that have none.
+//! wait behind hundreds that have none. A client can claim to resume; so the others have their
+//! share whatever comes.
 //!
 //! Invariants: the queues hold only what a connection waits for, so they are bounded by the caps on
 //! handshakes in flight; a flight that is withdrawn is dropped at once, or stopped where it waits;
@@ -27,6 +28,9 @@ use crate::member::thread_cpu;
 
 /// One thread in this many takes no flights that are likely to sign.
 const RESERVE: usize = 8;
+
+/// Quick flights in a row while others wait and may be begun.
+const QUICK_PER_OTHER: usize = 4;
 
 /// A flight that has ended on a thread.
 pub(crate) struct Landed<T> {
@@ -89,6 +93,8 @@ struct Queues<T> {
     others: VecDeque<Job<T>>,
     /// Threads that work on one of the others.
     busy_with_others: usize,
+    /// Quick flights taken since the last of the others.
+    quick_in_a_row: usize,
     closed: bool,
 }
 
@@ -111,13 +117,17 @@ impl<T> Shared<T> {
             if queues.closed {
                 return None;
             }
-            if let Some(job) = queues.quick.pop_front() {
+            let may_take_other = queues.busy_with_others < self.others_max;
+            let others_turn = may_take_other
+                && !queues.others.is_empty()
+                && queues.quick_in_a_row >= QUICK_PER_OTHER;
+            if !others_turn && let Some(job) = queues.quick.pop_front() {
+                queues.quick_in_a_row += 1;
                 return Some((job, false));
             }
-            if queues.busy_with_others < self.others_max
-                && let Some(job) = queues.others.pop_front()
-            {
+            if may_take_other && let Some(job) = queues.others.pop_front() {
                 queues.busy_with_others += 1;
+                queues.quick_in_a_row = 0;
                 return Some((job, true));
             }
             queues = self.changed.wait(queues).unwrap_or_else(PoisonError::into_inner);
@@ -160,6 +170,7 @@ impl<T: Send + 'static> Pool<T> {
             quick: VecDeque::new(),
             others: VecDeque::new(),
             busy_with_others: 0,
+            quick_in_a_row: 0,
             closed: false,
         };
         let pool = Self {

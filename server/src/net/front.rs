@@ -30,11 +30,13 @@ pub(super) struct Front {
 }
 
 impl Session {
-    /// The client's address, for limits that count by it; none while the PROXY header that names
-    /// it is awaited. Behind a load balancer it is not the TCP peer's.
+    /// The client's address, for limits that count by it. None while the PROXY header that names
+    /// it is awaited, and where it names nobody (LOCAL, UNKNOWN, a Unix socket): a load balancer
+    /// is no client.
     #[must_use]
     pub fn client_address(&self) -> Option<SocketAddr> {
-        if self.front.is_some() { None } else { self.record.peer }
+        let known = self.record.proxied_by.is_some() || !self.is_of_balancer();
+        self.record.peer.filter(|_| known)
     }
 
     /// Whether the TCP peer is one that must send a PROXY header.

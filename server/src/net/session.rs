@@ -329,12 +329,9 @@ impl Session {
         match &self.stage {
             Stage::Handshake => {
                 let limit = self.timeouts().handshake;
-                let (rule, what) = if self.front.is_some() {
-                    (&rules::PROXY_HEADER_DEADLINE, "no complete PROXY header came")
-                } else if self.tls.has_hello() {
-                    (&rules::HANDSHAKE_DEADLINE, "the handshake was not complete")
-                } else {
-                    (&rules::HELLO_DEADLINE, "no complete ClientHello came")
+                let (rule, what) = match self.front {
+                    Some(_) => (&rules::PROXY_HEADER_DEADLINE, "no complete PROXY header came"),
+                    None => self.tls.overdue(),
                 };
                 self.end_tls(turn, rule, format!("{what} within {limit:?}"));
             }

@@ -28,6 +28,7 @@ fn ticket(request: SignRequest, tries: u8) -> Box<Ticket> {
         place: Some(Place { card: 0, queue: 0 }),
         tries,
         tried: Vec::new(),
+        lost: Vec::new(),
         last_cause: None,
         failed: None,
     })
@@ -47,7 +48,8 @@ fn situations() -> Vec<(Outcome, Option<Failure>)> {
         (Outcome::Invalid(Rc::InvalidDomain), Some(Failure::Ap(Rc::InvalidDomain))),
         (Outcome::Again(Cause::Shed), Some(Failure::Shed)),
         (Outcome::Again(Cause::Shutdown), Some(Failure::Shutdown)),
-        (Outcome::Again(Cause::TimedOut), None),
+        // The only queue has lost it.
+        (Outcome::Again(Cause::TimedOut), Some(Failure::TimedOut)),
         (Outcome::Again(Cause::Offline), None),
         (code(0x82), Some(Failure::Reply(ReplyCode(0x82)))),
         (code(0x85), Some(Failure::Reply(ReplyCode(0x85)))),

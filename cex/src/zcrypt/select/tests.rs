@@ -6,6 +6,7 @@ use super::*;
 struct Q {
     usable: bool,
     room: bool,
+    silent: bool,
     load: u32,
     requests: u64,
 }
@@ -24,6 +25,9 @@ impl QueueView for &Q {
     }
     fn has_room(&self) -> bool {
         self.room
+    }
+    fn silent(&self) -> bool {
+        self.silent
     }
     fn load(&self) -> u32 {
         self.load
@@ -52,7 +56,7 @@ impl CardView for &C {
 }
 
 fn q(load: u32, requests: u64) -> Q {
-    Q { usable: true, room: true, load, requests }
+    Q { usable: true, room: true, silent: false, load, requests }
 }
 
 fn card(kind: CardType, load: u32, requests: u64, queues: &[Q]) -> C {
@@ -73,14 +77,14 @@ const RSA_DIGEST: Demand = Demand { lane: Lane::RsaDigest, kind: KeyKind::Rsa { 
 const EC: Demand = Demand { lane: Lane::Ec, kind: KeyKind::Ec(Curve::P256) };
 
 fn won(cards: &[C], demand: Demand, last: Option<(usize, usize)>) -> Option<(usize, usize)> {
-    match select(cards.iter(), demand, last.as_slice(), true) {
+    match select(cards.iter(), demand, last.as_slice(), &[], true) {
         Choice::Queue { card, queue, .. } => Some((card, queue)),
         _ => None,
     }
 }
 
 fn won_impatiently(cards: &[C], demand: Demand, last: (usize, usize)) -> Option<(usize, usize)> {
-    match select(cards.iter(), demand, &[last], false) {
+    match select(cards.iter(), demand, &[last], &[], false) {
         Choice::Queue { card, queue, .. } => Some((card, queue)),
         _ => None,
     }
@@ -138,12 +142,12 @@ fn cards_are_compared_first_and_then_the_winners_queues() {
 fn only_cards_that_can_do_it_are_candidates() {
     assert_eq!(won(&[a(0, 0), c(900, 9)], EC, None), Some((1, 0)));
     assert_eq!(won(&[a(0, 0), c(900, 9)], RSA_DIGEST, None), Some((1, 0)));
-    assert_eq!(select([a(0, 0)].iter(), EC, &[], true), Choice::None);
+    assert_eq!(select([a(0, 0)].iter(), EC, &[], &[], true), Choice::None);
     let offline = C { online: false, ..c(0, 0) };
-    assert_eq!(select([offline].iter(), EC, &[], true), Choice::None);
+    assert_eq!(select([offline].iter(), EC, &[], &[], true), Choice::None);
     let broken = card(CardType::Cex8C, 0, 0, &[Q { usable: false, ..q(0, 0) }]);
-    assert_eq!(select([broken].iter(), EC, &[], true), Choice::None);
-    assert_eq!(select(std::iter::empty::<&C>(), EC, &[], true), Choice::None);
+    assert_eq!(select([broken].iter(), EC, &[], &[], true), Choice::None);
+    assert_eq!(select(std::iter::empty::<&C>(), EC, &[], &[], true), Choice::None);
 }
 
 #[test]
@@ -154,8 +158,8 @@ fn full_queues_are_passed_over() {
     let card_full = card(CardType::Cex8A, 0, 0, std::slice::from_ref(&full));
     assert_eq!(won(&[card_full, c(800, 0)], RSA_2K, None), Some((1, 0)));
     let all = [card(CardType::Cex8A, 0, 0, std::slice::from_ref(&full))];
-    assert_eq!(select(all.iter(), RSA_2K, &[], true), Choice::AllFull);
-    assert_eq!(select(all.iter(), EC, &[], true), Choice::None);
+    assert_eq!(select(all.iter(), RSA_2K, &[], &[], true), Choice::AllFull);
+    assert_eq!(select(all.iter(), EC, &[], &[], true), Choice::None);
 }
 
 #[test]
@@ -176,7 +180,7 @@ fn the_last_card_and_queue_are_avoided() {
 #[test]
 fn every_vain_try_is_remembered() {
     let cards = [a(0, 0), a(0, 0), c(900, 0)];
-    let won = |tried: &[_]| match select(cards.iter(), RSA_2K, tried, true) {
+    let won = |tried: &[_]| match select(cards.iter(), RSA_2K, tried, &[], true) {
         Choice::Queue { card, queue, .. } => (card, queue),
         other => panic!("{other:?}"),
     };
@@ -190,9 +194,9 @@ fn a_retry_waits_for_a_full_queue_rather_than_go_back() {
     let full = Q { room: false, ..q(500, 0) };
     let cards = [a(0, 0), card(CardType::Cex8A, 500, 0, std::slice::from_ref(&full))];
     assert_eq!(won(&cards, RSA_2K, None), Some((0, 0)));
-    assert_eq!(select(cards.iter(), RSA_2K, &[(0, 0)], true), Choice::AllFull);
+    assert_eq!(select(cards.iter(), RSA_2K, &[(0, 0)], &[], true), Choice::AllFull);
     let one_card = [card(CardType::Cex8A, 0, 0, &[q(0, 0), full.clone()])];
-    assert_eq!(select(one_card.iter(), RSA_2K, &[(0, 0)], true), Choice::AllFull);
+    assert_eq!(select(one_card.iter(), RSA_2K, &[(0, 0)], &[], true), Choice::AllFull);
     // Not for ever.
     assert_eq!(won_impatiently(&cards, RSA_2K, (0, 0)), Some((0, 0)));
     assert_eq!(won_impatiently(&one_card, RSA_2K, (0, 0)), Some((0, 0)));
@@ -204,6 +208,25 @@ fn a_retry_waits_for_a_full_queue_rather_than_go_back() {
 
 #[test]
 fn the_weight_is_the_rating_alone() {
-    let choice = select([a(70, 1)].iter(), RSA_2K, &[(0, 0)], true);
+    let choice = select([a(70, 1)].iter(), RSA_2K, &[(0, 0)], &[], true);
     assert_eq!(choice, Choice::Queue { card: 0, queue: 0, weight: 54 });
+}
+
+#[test]
+fn a_silent_queue_is_used_when_there_is_no_other() {
+    let silent = Q { silent: true, ..q(0, 0) };
+    let dead = card(CardType::Cex8A, 0, 0, std::slice::from_ref(&silent));
+    assert_eq!(won(&[dead, c(5_000, 9)], RSA_2K, None), Some((1, 0)));
+    let half = card(CardType::Cex8A, 0, 0, &[silent.clone(), q(700, 9)]);
+    assert_eq!(won(&[half, c(5_000, 9)], RSA_2K, None), Some((0, 1)));
+    let dead = card(CardType::Cex8A, 0, 0, &[silent]);
+    assert_eq!(won(&[dead], RSA_2K, None), Some((0, 0)));
+}
+
+#[test]
+fn a_request_does_not_go_back_to_a_queue_that_has_lost_it() {
+    let cards = [a(0, 0), c(5_000, 9)];
+    let chosen = |lost: &[_]| select(cards.iter(), RSA_2K, lost, lost, false);
+    assert_eq!(chosen(&[(0, 0)]), Choice::Queue { card: 1, queue: 0, weight: 64 });
+    assert_eq!(chosen(&[(0, 0), (1, 0)]), Choice::None);
 }
