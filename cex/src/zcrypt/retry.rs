@@ -15,6 +15,7 @@ use super::{Ticket, Zcrypt};
 use crate::ap::bus::Place;
 use crate::ap::message::Reply;
 use crate::ap::queue::Outcome;
+use crate::ap::response::ResponseCode;
 use crate::config::{CardType, NoCard, Verify};
 use crate::device::thread_cpu;
 use crate::msg;
@@ -131,9 +132,9 @@ impl Zcrypt {
             Err((ticket, Failure::NoCard)) if self.config.no_card == NoCard::Software => {
                 Some(self.in_software(*ticket))
             }
-            // Those that are there have lost it: that says more than that none is left.
-            Err((ticket, Failure::NoCard)) if !ticket.lost.is_empty() => {
-                Some(ticket.finish(Err(Failure::TimedOut), trace))
+            Err((ticket, Failure::NoCard)) => {
+                let failure = none_left(&ticket);
+                Some(ticket.finish(Err(failure), trace))
             }
             Err((ticket, failure)) => Some(ticket.finish(Err(failure), trace)),
         }
@@ -163,6 +164,21 @@ impl Zcrypt {
         };
         ticket.finish(result, trace)
     }
+}
+
+/// Why nothing is left for a request. That the queues which are there have lost it, or are being
+/// repaired after what they answered, says more than that there is none.
+fn none_left(ticket: &Ticket) -> Failure {
+    match ticket.last_cause {
+        _ if !ticket.lost.is_empty() => Failure::TimedOut,
+        Some(Cause::Ap(code)) if !gone(code) => Failure::Ap(code),
+        _ => Failure::NoCard,
+    }
+}
+
+/// Whether the code says that the card itself is not there.
+fn gone(code: ResponseCode) -> bool {
+    matches!(code, ResponseCode::Deconfigured | ResponseCode::Checkstopped)
 }
 
 #[cfg(test)]

@@ -243,9 +243,12 @@ fn deadline_and_limit_hold_for_handshakes_that_wait_for_a_card() {
     assert!(exchange(inside.address, &hello(TLS12)).bytes.is_empty());
     assert_eq!(inside.record().refusal.unwrap().rule, "too-many-handshakes");
     for mut stream in waiting {
-        assert!(collect(&mut stream).bytes.is_empty());
+        collect(&mut stream).is_fatal(80);
         let record = inside.record();
-        assert_eq!(record.refusal.unwrap().rule, "handshake-deadline");
+        let refusal = record.refusal.unwrap();
+        assert_eq!((refusal.rule, refusal.fault), ("signing-deadline", "device"));
+        assert!(refusal.icsf.unwrap().to_string().contains("0xad04"));
+        assert_eq!((record.signature_scheme, record.certificate), (None, None));
         assert_eq!(record.key_operation.map(|operation| operation.path), None::<KeyPath>);
     }
     assert_eq!((inside.in_flight(), inside.end()), (0, Joined::default()));
@@ -255,7 +258,7 @@ fn deadline_and_limit_hold_for_handshakes_that_wait_for_a_card() {
 /// found to have passed, with the signature made.
 fn a_loop_that_stood_still_sees_the_deadline_afterwards(echo: &Backend) {
     let inside = Inside::start(echo, Kind::P256, &["timeouts = { handshake = \"1s\" }"]);
-    inside.break_cards(Fault::Slow(Duration::from_secs(2)));
+    inside.break_cards(Fault::Slow(Duration::from_millis(1_200)));
     let reply = exchange(inside.address, &hello(TLS12));
     assert_eq!(reply.bytes.first(), Some(&22), "a ServerHello: {reply:?}");
     let record = inside.record();
@@ -312,7 +315,7 @@ fn a_handshake_that_has_its_signature_needs_no_place_at_the_cards() {
         tls.process_new_packets().unwrap();
     }
     // The other service takes the only place; then our last flight arrives.
-    inside.break_cards(Fault::Slow(Duration::from_secs(2)));
+    inside.break_cards(Fault::Slow(Duration::from_millis(1_200)));
     let mut other = connect(at[1]);
     other.write_all(&hello(TLS12)).unwrap();
     wait_until("both handshakes are in flight", || inside.in_flight() == 2);
