@@ -67,7 +67,7 @@ pub const KEYS: &[Key] = &[
     key("admin", "socket", "path", "none"),
     key("cex", "waiting", "integer 1..1000000", "4096"),
     key("cex", "waiting_age", "duration 100ms..10m", "\"5s\""),
-    key("cex", "reply", "duration 100ms..10m", "\"5s\""),
+    key("cex", "reply", "duration 100ms..10m", "\"1500ms\""),
     key("fault", "at", "text", REQUIRED),
     key("fault", "what", "word", REQUIRED),
     key("fault", "latency", "duration 1ms..1h", "only with slow"),
