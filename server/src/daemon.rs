@@ -28,6 +28,7 @@ use crate::net::listener;
 use crate::net::worker::{Command, Ended, Worker};
 use crate::observe::{Event, Level, Log};
 use crate::runtime::{Address, Runtime};
+use crate::scheduling;
 use crate::status::Running;
 
 /// How often cards, tickets and the like are looked after.
@@ -333,6 +334,8 @@ fn start_member(
     let (runtime, log, its_gauges) = (Arc::clone(runtime), log.clone(), Arc::clone(&gauges));
     let name = gauges.member().to_lowercase();
     let thread = std::thread::Builder::new().name(name).spawn(move || {
+        // Where the system refuses, established connections feel handshakes more.
+        let _ = scheduling::short_slices();
         let (worker, waker) = match Worker::new(its_gauges, &runtime, sockets, from_supervisor, log)
         {
             Ok(made) => made,

@@ -17,6 +17,7 @@ pub mod observe;
 pub mod order;
 pub mod proxy_protocol;
 pub mod runtime;
+pub mod scheduling;
 pub mod snapshot;
 pub mod status;
 

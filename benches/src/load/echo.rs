@@ -23,6 +23,7 @@ pub fn echo(processors: &[usize]) -> Result<SocketAddr, Failure> {
     std::thread::Builder::new().name("echo".to_owned()).spawn(move || {
         // Not confined is worse, but still a backend.
         let _ = clock::pin(&processors);
+        let _ = adjunct::scheduling::short_slices();
         serve(poll, &listener)
     })?;
     Ok(address)

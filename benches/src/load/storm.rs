@@ -13,7 +13,7 @@ use super::client::{Client, any_certificate};
 use crate::{Failure, clock};
 
 /// How far the loop's own thread steps back behind pings and backend, which share its processor.
-const NICE: i32 = 10;
+const NICE: i32 = 19;
 
 #[derive(Debug, Default)]
 struct Shared {

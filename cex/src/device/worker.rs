@@ -25,7 +25,9 @@ use crate::zcrypt::Zcrypt;
 
 /// How far a card's thread steps back behind the threads of the host. A real card takes no time of
 /// the processor; a simulated one must not keep an event loop from it for longer than it has to.
-const NICE: i32 = 5;
+/// The last step leaves it a sixtieth of a processor that event loops use up, and all that they do
+/// not use.
+const NICE: i32 = 19;
 
 /// Starts the thread of a card.
 pub(crate) fn start(

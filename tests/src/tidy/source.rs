@@ -17,6 +17,7 @@ pub const UNSAFE_FILES: &[(&str, &str)] = &[
     ("cex/src/device/raw_rsa.rs", "raw RSA private operation of aws-lc-sys"),
     ("engine/src/handshake/fiber.rs", "suspends and resumes a coroutine"),
     ("engine/src/handshake/stack.rs", "maps and guards the stacks of coroutines"),
+    ("server/src/scheduling.rs", "asks the scheduler for short slices"),
 ];
 
 /// Places that talk to a person through standard output or standard error.
