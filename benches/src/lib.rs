@@ -12,6 +12,7 @@
 //! | module | what it holds |
 //! | --- | --- |
 //! | [`clock`] | CPU clocks of threads and processes, pinning |
+//! | [`cpu`] | CPU time of a process tree by class of thread |
 //! | [`spread`] | medians and quartiles, A/B rounds |
 //! | [`table`] | aligned tables |
 //! | [`pki`] | throwaway certificates |
@@ -25,6 +26,7 @@
 //! `storm` must not be read as a figure of hardware.
 
 pub mod clock;
+pub mod cpu;
 pub mod daemon;
 pub mod load;
 pub mod memory;
