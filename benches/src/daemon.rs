@@ -4,9 +4,10 @@
 //! given processors with all of its threads, on a port of the kernel's choosing, and ended by its
 //! own id when the handle goes away.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -39,17 +40,121 @@ pub fn find(told: Option<&str>) -> Result<PathBuf, Failure> {
 /// How the names of the threads of simulated cards begin.
 pub const CARD_THREADS: &str = "cex-";
 
-/// What varies between the configurations of a comparison.
-#[derive(Debug, Clone, Copy)]
+/// What varies between the configurations of a comparison. Words are those of the configuration
+/// file and go there as they are, so that the daemon judges them.
+#[derive(Debug, Clone)]
 pub struct Setting<'a> {
+    /// `workers` of `[server]`.
+    pub workers: usize,
     /// `offload` of `[server]`.
     pub offload: &'a str,
+    /// `provider` of `[cpacf]`.
+    pub provider: &'a str,
+    /// The simulated cards.
+    pub cards: Cards<'a>,
+    /// `ecdsa` of `[route]`; RSA always goes to the cards.
+    pub ecdsa: &'a str,
+    /// `versions` of the service.
+    pub versions: Vec<&'a str>,
+    /// `tickets` of the service.
+    pub tickets: u8,
+    /// `session_cache` of the service: what resumes TLS 1.2 without tickets.
+    pub session_cache: usize,
     /// Where plaintext goes.
     pub backend: SocketAddr,
-    /// The certificate to serve with.
-    pub issued: &'a Issued,
+    /// The certificates to serve with; at least one.
+    pub issued: Vec<&'a Issued>,
     /// Processors of all threads of the daemon.
-    pub processors: &'a [usize],
+    pub processors: Vec<usize>,
+}
+
+/// Which simulated cards there are.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Cards<'a> {
+    /// What the daemon has by default: one CEX8A and one CEX8C.
+    #[default]
+    Standard,
+    /// None that works: all are taken offline after the start, and the host signs in their place
+    /// (`no_card = "software"`), checking each RSA signature as it does those of cards.
+    None,
+    /// One of each type and engine (`[[card]]`), with a queue for each worker.
+    Of(Vec<(&'a str, &'a str)>),
+}
+
+impl<'a> Cards<'a> {
+    /// One card of a type, with the engine that the daemon chooses.
+    #[must_use]
+    pub fn one(kind: &'a str) -> Self {
+        Self::Of(vec![(kind, "auto")])
+    }
+}
+
+impl<'a> Setting<'a> {
+    /// One worker with fibers and the standard cards; TLS 1.3 without resumption.
+    #[must_use]
+    pub fn new(backend: SocketAddr, issued: &'a Issued, processors: &[usize]) -> Self {
+        Self {
+            workers: 1,
+            offload: "fiber",
+            provider: "host",
+            cards: Cards::Standard,
+            ecdsa: "cex",
+            versions: vec!["1.3"],
+            tickets: 0,
+            session_cache: 0,
+            backend,
+            issued: vec![issued],
+            processors: processors.to_vec(),
+        }
+    }
+
+    /// The configuration file, beside which the certificates stand as `certificate_files` names
+    /// them.
+    #[must_use]
+    pub fn configuration(&self, address: SocketAddr) -> String {
+        let mut text = format!(
+            "[server]\nworkers = {}\noffload = \"{}\"\nlog = {{ target = \"log\" }}\n\n\
+             [admin]\nsocket = \"admin\"\n\n[cpacf]\nprovider = \"{}\"\n\n\
+             [route]\necdsa = \"{}\"\nno_card = \"{}\"\n\n",
+            self.workers,
+            self.offload,
+            self.provider,
+            self.ecdsa,
+            if self.cards == Cards::None { "software" } else { "fail" },
+        );
+        if let Cards::Of(cards) = &self.cards {
+            let domains: Vec<usize> = (FIRST_DOMAIN..FIRST_DOMAIN + self.workers).collect();
+            for (id, (kind, engine)) in cards.iter().enumerate() {
+                // Writing to a String does not fail.
+                let _ = writeln!(
+                    text,
+                    "[[card]]\nid = {id}\ntype = \"{kind}\"\ndomains = {domains:?}\n\
+                     engine = \"{engine}\"\n"
+                );
+            }
+        }
+        let certificates: Vec<String> = (0..self.issued.len())
+            .map(certificate_files)
+            .map(|(cert, key)| format!("{{ cert = \"{cert}\", key = \"{key}\" }}"))
+            .collect();
+        text + &format!(
+            "[[service]]\nname = \"bench\"\nlisten = \"{address}\"\nbackend = \"{}\"\n\
+             cert = [{}]\ntickets = {}\nsession_cache = {}\nversions = {:?}\n",
+            self.backend,
+            certificates.join(", "),
+            self.tickets,
+            self.session_cache,
+            self.versions,
+        )
+    }
+}
+
+/// First domain of a card; any would do.
+const FIRST_DOMAIN: usize = 6;
+
+/// Names of the files of a certificate: chain and key.
+fn certificate_files(index: usize) -> (String, String) {
+    (format!("cert{index}.pem"), format!("key{index}.pem"))
 }
 
 /// A running daemon.
@@ -62,7 +167,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts it with one worker and one service, and waits until it listens.
+    /// Starts it with one service and waits until it listens and its cards are as they should be.
     ///
     /// # Errors
     /// It does not start; the text has what it says about it.
@@ -70,11 +175,14 @@ impl Daemon {
         let directory = TempDir::new()?;
         let address = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let at = directory.path();
-        fs::write(at.join("cert.pem"), &setting.issued.pem)?;
-        fs::write(at.join("key.pem"), setting.issued.key_pem.as_bytes())?;
-        fs::write(at.join("adjunct.toml"), configuration(address, setting))?;
+        for (index, issued) in setting.issued.iter().enumerate() {
+            let (cert, key) = certificate_files(index);
+            fs::write(at.join(cert), &issued.pem)?;
+            fs::write(at.join(key), issued.key_pem.as_bytes())?;
+        }
+        fs::write(at.join("adjunct.toml"), setting.configuration(address))?;
         let before = clock::processors()?;
-        clock::pin(setting.processors)?;
+        clock::pin(&setting.processors)?;
         let child = Command::new(program)
             .args(["run", "-c"])
             .arg(at.join("adjunct.toml"))
@@ -84,21 +192,37 @@ impl Daemon {
             .spawn();
         clock::pin(&before)?;
         let mut daemon = Self { child: child?, directory, address };
-        daemon.wait_until_it_listens()?;
+        daemon.wait_until_it_answers()?;
+        if setting.cards == Cards::None {
+            daemon.take_cards_offline()?;
+        }
         Ok(daemon)
     }
 
-    fn wait_until_it_listens(&mut self) -> Result<(), Failure> {
+    /// The status socket comes after the addresses, and asking it leaves no connection record.
+    fn wait_until_it_answers(&mut self) -> Result<(), Failure> {
         let deadline = Instant::now() + PATIENCE;
-        while TcpStream::connect(self.address).is_err() {
+        while !matches!(self.ask("status"), Ok(Some(_))) {
             if let Some(status) = self.child.try_wait()? {
                 let errors = fs::read_to_string(self.directory.path().join("errors"))?;
                 return Err(format!("the daemon does not start ({status}):\n{errors}").into());
             }
             if Instant::now() > deadline {
-                return Err("the daemon does not listen".into());
+                return Err("the daemon does not answer at its status socket".into());
             }
             std::thread::sleep(Duration::from_millis(20));
+        }
+        Ok(())
+    }
+
+    fn take_cards_offline(&self) -> Result<(), Failure> {
+        let rows = self.ask("cards")?.ok_or("the daemon does not tell its cards")?;
+        for row in rows.as_array().into_iter().flatten().filter(|row| row["domain"].is_null()) {
+            let order = format!("offline {:02x}", row["card"].as_u64().unwrap_or_default());
+            let answer = self.ask(&order)?.unwrap_or_default();
+            if answer.get("done").is_none() {
+                return Err(format!("{order}: {answer}").into());
+            }
         }
         Ok(())
     }
@@ -181,12 +305,44 @@ impl Cpu {
     }
 }
 
-fn configuration(address: SocketAddr, setting: &Setting<'_>) -> String {
-    let Setting { offload, backend, .. } = setting;
-    format!(
-        "[server]\nworkers = 1\noffload = \"{offload}\"\nlog = {{ target = \"log\" }}\n\n\
-         [admin]\nsocket = \"admin\"\n\n\
-         [[service]]\nname = \"bench\"\nlisten = \"{address}\"\nbackend = \"{backend}\"\n\
-         cert = \"cert.pem\"\nkey = \"key.pem\"\ntickets = 0\nversions = [\"1.3\"]\n"
-    )
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pki::Kind;
+
+    #[test]
+    fn everything_that_varies_stands_in_the_configuration() {
+        let rsa = Issued::new(Kind::P256).unwrap();
+        let address = "127.0.0.1:1".parse().unwrap();
+        let base = Setting::new(address, &rsa, &[0]);
+        let text = base.configuration(address);
+        assert!(!text.contains("[[card]]") && text.contains("no_card = \"fail\""), "{text}");
+        let varied = Setting {
+            workers: 2,
+            offload: "pool",
+            provider: "portable",
+            cards: Cards::Of(vec![("CEX8A", "single"), ("CEX8C", "auto")]),
+            ecdsa: "cpacf",
+            versions: vec!["1.2", "1.3"],
+            tickets: 2,
+            issued: vec![&rsa, &rsa],
+            ..base.clone()
+        };
+        let text = varied.configuration(address);
+        for line in [
+            "workers = 2",
+            "offload = \"pool\"",
+            "provider = \"portable\"",
+            "ecdsa = \"cpacf\"",
+            "id = 1\ntype = \"CEX8C\"\ndomains = [6, 7]\nengine = \"auto\"",
+            "type = \"CEX8A\"\ndomains = [6, 7]\nengine = \"single\"",
+            "{ cert = \"cert1.pem\", key = \"key1.pem\" }]",
+            "versions = [\"1.2\", \"1.3\"]",
+            "tickets = 2\n",
+        ] {
+            assert!(text.contains(line), "{line} in\n{text}");
+        }
+        let none = Setting { cards: Cards::None, ..base };
+        assert!(none.configuration(address).contains("no_card = \"software\""));
+    }
 }

@@ -29,7 +29,7 @@ fn main() -> Result<(), Failure> {
     let backend = echo(&processors)?;
     // The cheaper key: the handshakes are not what is measured.
     let issued = Issued::new(Kind::P256)?;
-    let setting = Setting { offload: "fiber", backend, issued: &issued, processors: &processors };
+    let setting = Setting::new(backend, &issued, &processors);
     let daemon = Daemon::start(&daemon::find(path.as_deref())?, &setting)?;
     // What the first connections bring with them (pools, buffers) is no cost of each.
     let mut warm = Pings::connect(daemon.address, 64)?;

@@ -89,7 +89,7 @@ fn main() -> Result<(), Failure> {
     let mut rounds = Vec::new();
     for _ in 0..options.rounds {
         for mode in &options.modes {
-            let setting = Setting { offload: mode, backend, issued: &issued, processors: &[first] };
+            let setting = Setting { offload: mode, ..Setting::new(backend, &issued, &[first]) };
             let round = round(&program, &setting, &options, last)?;
             table.row(cells(&round));
             rounds.push(round);
