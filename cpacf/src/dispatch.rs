@@ -9,6 +9,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
+use crate::choice::Provider;
 use crate::stats::{self, Path};
 use crate::{ConditionCode, Error, Function};
 
@@ -44,7 +45,8 @@ impl Call {
     /// Counts the call as done by the provider.
     #[inline]
     pub(crate) fn done(self, bytes: usize) {
-        let path = if self.function.is_cpacf() { Path::Hardware } else { Path::Software };
+        let hardware = self.function.is_cpacf() && Provider::in_force() == Provider::Host;
+        let path = if hardware { Path::Hardware } else { Path::Software };
         stats::count(self.function, path, bytes);
     }
 

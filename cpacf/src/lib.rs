@@ -20,6 +20,8 @@
 //!   implementation to fall back to, because their callers cannot go on without a result.
 //! - No lock, no locked instruction and no allocation per record.
 //!
+//! Which provider executes them is the [`choice`] of the environment.
+//!
 //! What is simulated: provider `host` runs on aws-lc-rs and the units of this machine's processor,
 //! not on CPACF. Names, codes and masks are those of the real functions; condition code 3,
 //! parameter blocks and wrapped keys do not occur. CPACF itself has no ML-KEM, ChaCha20-Poly1305,
@@ -29,6 +31,7 @@
 
 pub mod aead;
 pub mod agreement;
+pub mod choice;
 mod condition;
 pub mod digest;
 mod dispatch;

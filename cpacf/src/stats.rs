@@ -7,7 +7,8 @@
 //!
 //! Hardware and software follow `icastats`: *hardware* is a function that CPACF has, done by the
 //! provider (on provider `host` by the units which [`crate::units`] names); *software* is a
-//! function CPACF does not have, and every call that fell back to the portable implementation.
+//! function CPACF does not have, every call that fell back to the portable implementation, and with
+//! provider `portable` every call.
 
 use core::cell::OnceCell;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};

@@ -4,11 +4,13 @@
 //! is derived from the processor features that the standard library detects and from what the
 //! library below provider `host` is known to choose; nothing is dispatched by it. The library can
 //! be told by the environment variable `OPENSSL_ia32cap` to ignore features. What it then uses
-//! cannot be seen from here, so the answer is [`HostUnit::Masked`].
+//! cannot be seen from here, so the answer is [`HostUnit::Masked`], unless the mask is the known one
+//! of provider `portable`.
 
 use core::fmt;
 
 use crate::Function;
+use crate::choice::{Provider, VARIABLE};
 
 /// A unit of the host's processor, or the lack of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -116,12 +118,19 @@ const fn work(function: Function) -> Work {
 /// The unit of this machine that does the work of `function` under provider `host`.
 #[must_use]
 pub fn host_unit(function: Function) -> HostUnit {
+    let work = work(function);
+    if Provider::in_force() == Provider::Portable {
+        return match work {
+            Work::Gcm | Work::Ctr | Work::Sha256 => HostUnit::Vector,
+            _ => detect(work),
+        };
+    }
     if cfg!(any(target_arch = "x86_64", target_arch = "x86"))
-        && std::env::var_os("OPENSSL_ia32cap").is_some()
+        && std::env::var_os(VARIABLE).is_some()
     {
         return HostUnit::Masked;
     }
-    detect(work(function))
+    detect(work)
 }
 
 #[cfg(target_arch = "x86_64")]

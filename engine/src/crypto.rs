@@ -22,6 +22,7 @@ pub use cex::{
     CardConfig, CardType, Cex as Cards, EngineChoice, Error as CardError, NoCard, Snapshot, Status,
     Verify,
 };
+pub use cpacf::choice::{HAS_PORTABLE, PORTABLE_MASK, PORTABLE_MEANING, Provider, VARIABLE};
 pub use cpacf::stats::Row as FunctionCounters;
 pub use cpacf::units::host_unit;
 pub use cpacf::{Function, Instruction};

@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use engine::crypto::Provider;
 use mio::Waker;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
 use signal_hook::iterator::Signals;
@@ -27,6 +28,7 @@ use crate::net::gauges::Gauges;
 use crate::net::listener;
 use crate::net::worker::{Command, Ended, Worker};
 use crate::observe::{Event, Level, Log};
+use crate::provider;
 use crate::runtime::{Address, Runtime};
 use crate::scheduling;
 use crate::status::Running;
@@ -392,8 +394,10 @@ fn serve(config: &Config, log: &Log) -> Result<Exit, StartError> {
         Event::new(Level::Info, "start", "adjunct starts")
             .with("version", env!("CARGO_PKG_VERSION"))
             .with("config", config.file.display().to_string())
-            .with("pid", std::process::id()),
+            .with("pid", std::process::id())
+            .with("provider", Provider::in_force().name()),
     );
+    provider::report(log);
     raise_descriptor_limit();
     let signals = signals().map_err(system("signals cannot be watched"))?;
     let daemon = Daemon::start(config, log)?;

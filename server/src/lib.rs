@@ -15,6 +15,7 @@ pub mod glue;
 pub mod net;
 pub mod observe;
 pub mod order;
+pub mod provider;
 pub mod proxy_protocol;
 pub mod runtime;
 pub mod scheduling;

@@ -23,6 +23,10 @@ pub struct CardRow {
     pub status: String,
     /// Requests completed.
     pub requests: u64,
+    /// CPU time of the thread that stands in for the card, in microseconds since its start; on the
+    /// line of the card only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cpu_us: Option<u64>,
     /// Requests in the queue or in the card.
     pub pending: u64,
     /// Hardware type of the AP bus; 14 for CEX8.
@@ -61,6 +65,9 @@ pub struct FunctionRow {
     pub bytes: u64,
     /// Unit of the host that stands in for the instruction, e.g. `AES-NI, PCLMULQDQ`.
     pub host_unit: String,
+    /// Provider of the process: `host`, or `portable` without the units for AES, PCLMUL and SHA.
+    #[serde(default)]
+    pub provider: String,
 }
 
 /// One line of `members`: a pool member.
@@ -89,6 +96,15 @@ pub struct MemberRow {
     pub turn_cpu_p999_us: f64,
     /// The longest turn.
     pub turn_cpu_max_us: f64,
+    /// CPU time of the thread since its start in microseconds, for connections that are not
+    /// established.
+    pub cpu_handshake_us: u64,
+    /// The same, for records of established connections.
+    pub cpu_relay_us: u64,
+    /// The same, for everything else: poll, accept, connect, close, deadlines.
+    pub cpu_overhead_us: u64,
+    /// All three.
+    pub cpu_total_us: u64,
 }
 
 /// State of the daemon.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use engine::crypto::Crypto;
+use engine::crypto::{Crypto, Provider};
 
 use crate::backend::Target;
 use crate::net::gauges::Gauges;
@@ -26,6 +26,7 @@ pub fn cards(crypto: &Crypto) -> Vec<CardRow> {
             mode: card.kind.mode().to_owned(),
             status: card.status.name().to_owned(),
             requests: card.requests,
+            cpu_us: u64::try_from(card.cpu.as_micros()).ok(),
             pending: card.pending as u64,
             hwtype: card.hardware_type,
             qdepth: u8::try_from(card.depth).unwrap_or(u8::MAX),
@@ -40,6 +41,7 @@ pub fn cards(crypto: &Crypto) -> Vec<CardRow> {
                 domain: Some(queue.apqn.domain),
                 status: queue.status.name().to_owned(),
                 requests: queue.requests,
+                cpu_us: None,
                 pending: queue.pending as u64,
                 fault: faults.join(", "),
                 ..row.clone()
@@ -63,6 +65,7 @@ pub fn functions(crypto: &Crypto) -> Vec<FunctionRow> {
         calls: row.calls,
         bytes: row.bytes,
         host_unit: engine::crypto::host_unit(row.function).name().to_owned(),
+        provider: Provider::in_force().name().to_owned(),
     };
     crypto.functions().into_iter().map(row).collect()
 }

@@ -11,6 +11,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
 
 use rustix::process::Signal;
 use tempfile::TempDir;
@@ -202,6 +203,27 @@ impl<const N: usize> Daemon<N> {
         let text = std::fs::read_to_string(status).expect("a running daemon");
         let line = text.lines().find(|line| line.starts_with(name)).expect("a known line");
         line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process().id()
+    }
+
+    /// CPU time of the threads of one name, as the scheduler counts it.
+    #[must_use]
+    pub fn thread_cpu(&self, name: &str) -> Duration {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.id()));
+        let spent = |thread: std::fs::DirEntry| {
+            let read = |file| std::fs::read_to_string(thread.path().join(file)).ok();
+            if read("comm")?.trim() != name {
+                return None;
+            }
+            let nanoseconds = read("schedstat")?.split_whitespace().next()?.parse().ok()?;
+            Some(Duration::from_nanos(nanoseconds))
+        };
+        threads.expect("a running daemon").flatten().filter_map(spent).sum()
     }
 
     /// File descriptors it has open.

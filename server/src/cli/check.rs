@@ -13,9 +13,15 @@ use crate::config::{self, CheckedCertificate, Config, Fault, Inspect, Look, Repo
 use crate::exit::Exit;
 use crate::glue;
 use crate::observe::time::rfc3339;
+use crate::provider;
 
 /// Checks the configuration, then serves.
 pub(super) fn run(arguments: &args::Run, color: Color) -> Exit {
+    // Before the first thread; the checks start cards.
+    if let Err(error) = provider::enter(config::provider_of(&arguments.config)) {
+        complain(&format!("adjunct: {error}"));
+        return Exit::OsError;
+    }
     let report = load(&arguments.config, arguments.log.is_none());
     complain_about(&report);
     let exit = report.exit();

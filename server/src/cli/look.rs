@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use engine::crypto::{Fault, WordError};
+use engine::crypto::{Fault, Provider, WordError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -14,6 +14,7 @@ use crate::config::{self, Config};
 use crate::exit::Exit;
 use crate::glue;
 use crate::order::{Answer, Order};
+use crate::provider;
 use crate::snapshot::{CardRow, FunctionRow, MemberRow, Source};
 
 pub(super) fn cards(arguments: &Cards) -> Exit {
@@ -92,7 +93,11 @@ pub(super) fn crypto(arguments: &Crypto) -> Exit {
         &arguments.place,
         "crypto",
         |set| set.functions(),
-        |rows: &[FunctionRow]| tables::functions(rows),
+        |rows: &[FunctionRow]| {
+            let portable = rows.iter().any(|row| row.provider == Provider::Portable.name());
+            let remark = provider::remark(Provider::Portable).filter(|_| portable);
+            tables::functions(rows) + &remark.map_or_else(String::new, |it| format!("\n{it}\n"))
+        },
     )
 }
 
@@ -158,6 +163,12 @@ fn get<Row: DeserializeOwned>(
         return admin::ask(socket, verb).map_err(fail);
     }
     let config = place.config.as_deref().map(read).transpose()?;
+    // Should a set be started here, it is that of the configuration.
+    let wanted = config.as_ref().map_or(Provider::Host, |config| config.cpacf.provider);
+    provider::enter(wanted).map_err(|reason| {
+        complain(&format!("adjunct: {reason}"));
+        Exit::OsError
+    })?;
     if let Some(socket) = config.as_ref().and_then(|config| config.admin_socket.as_ref()) {
         match admin::ask(socket, verb) {
             Err(admin::Error::NoDaemon { .. }) => {

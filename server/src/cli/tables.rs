@@ -94,9 +94,37 @@ pub fn functions(rows: &[FunctionRow]) -> String {
     out
 }
 
-/// The members of a pool. CPU times of turns are in microseconds.
+/// The members of a pool, and below what their CPU time went to. Times of turns are in
+/// microseconds.
 #[must_use]
 pub fn members(rows: &[MemberRow]) -> String {
+    format!("{}\n{}", turns(rows), classes(rows))
+}
+
+/// CPU time since the start by class.
+fn classes(rows: &[MemberRow]) -> String {
+    let head = format!(
+        "{:<8} {:>13} {:>16} {:>12} {:>15}",
+        "MEMBER", "CPU TOTAL MS", "CPU HANDSHAKE MS", "CPU RELAY MS", "CPU OVERHEAD MS"
+    );
+    let mut out = format!("{head}\n{}\n", "-".repeat(head.len()));
+    let ms = |us: u64| us as f64 / 1000.0;
+    for row in rows {
+        // Writing to a String does not fail.
+        let _ = writeln!(
+            out,
+            "{:<8} {:>13.1} {:>16.1} {:>12.1} {:>15.1}",
+            row.member,
+            ms(row.cpu_total_us),
+            ms(row.cpu_handshake_us),
+            ms(row.cpu_relay_us),
+            ms(row.cpu_overhead_us)
+        );
+    }
+    out
+}
+
+fn turns(rows: &[MemberRow]) -> String {
     let head = format!(
         "{:<8} {:>11} {:>10} {:>9} {:>6} {:>9} {:>12} {:>8} {:>8} {:>8} {:>9}",
         "MEMBER",
@@ -139,6 +167,7 @@ pub(crate) mod tests {
 
     pub(crate) fn card(card: u8, domain: Option<u8>, requests: u64) -> CardRow {
         CardRow {
+            cpu_us: None,
             card,
             domain,
             kind: "CEX8A".into(),
@@ -203,6 +232,7 @@ CARD.DOM TYPE  MODE        STATUS     REQUESTS  PENDING HWTYPE QDEPTH FUNCTIONS 
             calls: 4,
             bytes: 4096,
             host_unit: "AES-NI".into(),
+            provider: "host".into(),
         };
         let table = functions(&[row("KMA-GCM-AES-256", Some("KMA")), row("ChaCha20", None)]);
         let lines: Vec<&str> = table.lines().collect();

@@ -163,9 +163,16 @@ fn read_log(node: &Node<'_>, directory: &Path) -> Option<Log> {
 
 fn read_cpacf(node: &Node<'_>) -> Option<Cpacf> {
     let table = node.table("cpacf")?;
-    let words = [("host", Provider::Host)];
-    let provider = table.get("provider").and_then(|node| node.word(&words, &["portable", "s390x"]));
-    Some(Cpacf { provider: provider.unwrap_or_default() })
+    let words = [("host", Provider::Host), ("portable", Provider::Portable)];
+    let node = table.get("provider")?;
+    let provider = node.word(&words, &["s390x"]).unwrap_or_default();
+    if provider == Provider::Portable && !engine::crypto::HAS_PORTABLE {
+        node.error(
+            "this architecture has no mask for the processor's units: portable is for x86-64",
+            "write provider = \"host\", or leave it out",
+        );
+    }
+    Some(Cpacf { provider })
 }
 
 fn read_cards(top: &Table<'_>) -> Vec<Card> {

@@ -55,7 +55,7 @@ pub const KEYS: &[Key] = &[
     key("server.limits", "connections", "integer 1..1000000", "50000"),
     key("server.limits", "per_peer", "integer 1..1000000", "no limit"),
     key("server.limits", "hello", "integer 1..1000000", "4096"),
-    key("cpacf", "provider", "\"host\"", "\"host\""),
+    key("cpacf", "provider", "\"host\" or \"portable\"", "\"host\""),
     key("card", "id", "integer 0..255", REQUIRED),
     key("card", "type", "\"CEX8A\" or \"CEX8C\"", REQUIRED),
     key("card", "domains", "list of integers 0..255", REQUIRED),

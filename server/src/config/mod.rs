@@ -80,6 +80,22 @@ pub fn load(file: &Path, look: &Look<'_>) -> Report {
     with_text(file, |text| check_text(file, text, Some(look)))
 }
 
+/// The provider that a configuration file asks for: known before anything is started. Where it
+/// cannot be read, the checks say why.
+#[must_use]
+pub fn provider_of(file: &Path) -> schema::Provider {
+    let asked = || {
+        let bytes = read_bounded(file).ok()?;
+        let document = DeTable::parse(std::str::from_utf8(&bytes).ok()?).ok()?;
+        let provider = document.get_ref().get("cpacf")?.get_ref().get("provider")?;
+        Some(provider.get_ref().as_str()? == schema::Provider::Portable.name())
+    };
+    match asked() {
+        Some(true) => schema::Provider::Portable,
+        _ => schema::Provider::Host,
+    }
+}
+
 /// Reads and checks a configuration file, but not the files it names.
 #[must_use]
 pub fn load_without_files(file: &Path) -> Report {

@@ -12,6 +12,7 @@ use std::time::Duration;
 pub use super::network::Network;
 use engine::backend::BackendName;
 pub use engine::certs::NamePattern as ServerName;
+pub use engine::crypto::Provider;
 use engine::crypto::{CardTarget, CryptoConfig, Fault};
 
 /// Everything the daemon needs to know.
@@ -175,14 +176,6 @@ pub enum LogTarget {
 pub struct Cpacf {
     /// Who executes the functions.
     pub provider: Provider,
-}
-
-/// Who executes the functions of cpacf.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Provider {
-    /// This host, with its AES, SHA and carry-less multiply units.
-    #[default]
-    Host,
 }
 
 /// `[cex]`: bounds of what waits for the cards.

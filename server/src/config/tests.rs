@@ -123,11 +123,27 @@ fn an_unknown_key_is_an_error_with_a_suggestion() {
 }
 
 #[test]
+fn a_provider_is_one_of_the_two_that_there_are() {
+    let report = with("[cpacf]\nprovider = \"portable\"");
+    if engine::crypto::HAS_PORTABLE {
+        assert_eq!(report.faults, []);
+        assert_eq!(report.config.unwrap().cpacf.provider, engine::crypto::Provider::Portable);
+    } else {
+        assert!(only(&report).2.contains("portable is for x86-64"));
+    }
+    let report = with("[cpacf]\nprovider = \"portible\"");
+    let (_, key, what, remedy) = only(&report);
+    assert_eq!(key, "cpacf.provider");
+    assert!(what.contains("did you mean \"portable\"?"), "{what}");
+    assert!(remedy.contains("\"host\""), "{remedy}");
+}
+
+#[test]
 fn what_this_version_lacks_is_said_and_never_ignored() {
     for (line, key) in [
         ("label = \"TN3270\"", "service.tn3270.label"),
         ("[keydb]", "keydb"),
-        ("[cpacf]\nprovider = \"portable\"", "cpacf.provider"),
+        ("[cpacf]\nprovider = \"s390x\"", "cpacf.provider"),
         ("[[card]]\nid = 0\ntype = \"CEX8A\"\ndomains = [1]\nengine = \"batch\"", "card[0].engine"),
     ] {
         let report = with(line);

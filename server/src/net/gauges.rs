@@ -3,8 +3,8 @@
 //! Purpose: the row of `adjunct members`. Written by the member once in a turn, read by the status
 //! socket.
 //!
-//! Invariants: bounded memory (the histogram has a fixed range and precision); a turn costs one
-//! clock call, a few stores and a lock that nobody else holds but for the moment of a question.
+//! Invariants: bounded memory (the histogram has a fixed range and precision); a turn costs a
+//! few stores and a lock that nobody else holds but for the moment of a question.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use hdrhistogram::Histogram;
 
+use super::ledger::Spent;
 use crate::snapshot::MemberRow;
 
 /// Longest turn that is told apart from longer ones, in nanoseconds.
@@ -29,6 +30,8 @@ pub struct Gauges {
     suspended: AtomicUsize,
     stacks: AtomicUsize,
     turns: AtomicU64,
+    /// CPU time of the thread in nanoseconds: handshakes, relay, all.
+    spent: [AtomicU64; 3],
     /// CPU time of turns in nanoseconds; none if the range were not a valid one.
     cpu: Option<Mutex<Histogram<u64>>>,
 }
@@ -38,6 +41,8 @@ pub struct Gauges {
 pub struct TurnEnd {
     /// CPU time of the thread since the end of the last turn.
     pub cpu: Duration,
+    /// CPU time of the thread so far.
+    pub spent: Spent,
     /// Connections it has.
     pub connections: usize,
     /// Handshakes that wait for a card.
@@ -57,6 +62,7 @@ impl Gauges {
             suspended: AtomicUsize::new(0),
             stacks: AtomicUsize::new(0),
             turns: AtomicU64::new(0),
+            spent: Default::default(),
             cpu: Histogram::new_with_bounds(1, LONGEST_NS, DIGITS).ok().map(Mutex::new),
         }
     }
@@ -77,6 +83,10 @@ impl Gauges {
         self.suspended.store(turn.suspended, Ordering::Relaxed);
         self.stacks.store(turn.stacks, Ordering::Relaxed);
         self.turns.fetch_add(1, Ordering::Relaxed);
+        let Spent { handshake, relay, total } = turn.spent;
+        for (gauge, spent) in self.spent.iter().zip([handshake, relay, total]) {
+            gauge.store(u64::try_from(spent.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
+        }
         if let Some(mut histogram) = self.histogram() {
             histogram.saturating_record(u64::try_from(turn.cpu.as_nanos()).unwrap_or(u64::MAX));
         }
@@ -97,6 +107,10 @@ impl Gauges {
         let micros = |ns: u64| Duration::from_nanos(ns).as_secs_f64() * 1e6;
         let quantile =
             |q: f64| micros(histogram.as_ref().map_or(0, |cpu| cpu.value_at_quantile(q)));
+        // Stored one after the other: the total may be that of a turn before.
+        let [handshake, relay, total] =
+            [0, 1, 2].map(|class| self.spent[class].load(Ordering::Relaxed) / 1000);
+        let overhead = total.saturating_sub(handshake + relay);
         MemberRow {
             member: self.member.clone(),
             connections: self.connections.load(Ordering::Relaxed) as u64,
@@ -109,6 +123,10 @@ impl Gauges {
             turn_cpu_p99_us: quantile(0.99),
             turn_cpu_p999_us: quantile(0.999),
             turn_cpu_max_us: micros(histogram.as_ref().map_or(0, |cpu| cpu.max())),
+            cpu_handshake_us: handshake,
+            cpu_relay_us: relay,
+            cpu_overhead_us: overhead,
+            cpu_total_us: handshake + relay + overhead,
         }
     }
 }
@@ -122,22 +140,27 @@ mod tests {
         let gauges = Gauges::new("ADJ00001");
         for n in 1..=1000 {
             let cpu = Duration::from_micros(if n == 1000 { 5000 } else { 100 });
-            gauges.note(TurnEnd { cpu, connections: n, suspended: 3, stacks: 4 });
+            let spent = Spent { handshake: 3 * cpu, relay: 2 * cpu, total: 6 * cpu };
+            gauges.note(TurnEnd { cpu, spent, connections: n, suspended: 3, stacks: 4 });
         }
         let row = gauges.row(28_672);
         assert_eq!((row.member.as_str(), row.turns), ("ADJ00001", 1000));
         assert_eq!((row.connections, row.suspended, row.stacks), (1000, 3, 4));
         assert!((99.0..102.0).contains(&row.turn_cpu_p999_us), "{row:?}");
         assert!((4950.0..5100.0).contains(&row.turn_cpu_max_us), "{row:?}");
+        assert_eq!((row.cpu_handshake_us, row.cpu_relay_us), (15_000, 10_000));
+        assert_eq!((row.cpu_overhead_us, row.cpu_total_us), (5000, 30_000));
         gauges.forget_turns();
-        assert_eq!(gauges.row(0).turns, 0);
+        let row = gauges.row(0);
+        assert_eq!((row.turns, row.cpu_total_us), (0, 30_000), "only the turns are forgotten");
     }
 
     #[test]
     fn a_turn_longer_than_the_range_is_counted_as_the_longest() {
         let gauges = Gauges::new("ADJ00001");
         let cpu = Duration::from_secs(1000);
-        gauges.note(TurnEnd { cpu, connections: 0, suspended: 0, stacks: 0 });
+        let spent = Spent::default();
+        gauges.note(TurnEnd { cpu, spent, connections: 0, suspended: 0, stacks: 0 });
         assert_eq!(gauges.row(0).turns, 1);
         assert!(gauges.row(0).turn_cpu_max_us >= 9_900_000.0);
     }

@@ -12,6 +12,7 @@ pub mod dial;
 pub mod endpoint;
 mod front;
 pub mod gauges;
+pub mod ledger;
 mod linger;
 pub mod listener;
 pub mod queues;

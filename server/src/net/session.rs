@@ -29,6 +29,7 @@ use super::dial::Dial;
 use super::endpoint::{Endpoint, Moved};
 use super::front::Front;
 use super::gauges::Gauges;
+use super::ledger::{Class, Ledger};
 use super::queues::Kind;
 use crate::admission::{Admission, Places};
 use crate::proxy_protocol::Ends;
@@ -77,6 +78,8 @@ pub struct Turn<'a> {
     pub now: Instant,
     /// Backends that went down or came back, for the log.
     pub backends: &'a mut Vec<super::dial::BackendChange>,
+    /// Where CPU time is charged.
+    pub ledger: &'a mut Ledger,
 }
 
 /// What the event loop does next with a session.
@@ -250,6 +253,16 @@ impl Session {
         }
     }
 
+    /// What its next step is charged to.
+    fn class(&self) -> Class {
+        match self.stage {
+            Stage::Handshake => Class::Handshake,
+            Stage::Dialing(_) if self.backend_tls.is_some() => Class::Handshake,
+            Stage::Relay => Class::Relay,
+            Stage::Dialing(_) | Stage::Lingering { .. } | Stage::Closed => Class::Overhead,
+        }
+    }
+
     /// Whether the ClientHello is still waited for.
     #[must_use]
     pub fn awaits_hello(&self) -> bool {
@@ -293,6 +306,7 @@ impl Session {
         let kind = self.kind();
         let moved_before = self.record.bytes_in + self.record.bytes_out;
         for _ in 0..STEPS_PER_TURN {
+            turn.ledger.turn(self.class());
             let step = match &self.stage {
                 Stage::Handshake => self.handshake_step(turn),
                 Stage::Dialing(_) => self.dial_step(turn),
@@ -472,6 +486,7 @@ impl Session {
         if matches!(self.stage, Stage::Lingering { .. } | Stage::Closed) {
             return;
         }
+        turn.ledger.turn(Class::Overhead);
         self.leave_handshake();
         self.places.leave_hello();
         if let Some(backend) = self.backend.take() {

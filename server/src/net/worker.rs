@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::Receiver;
-use engine::member::{Member, thread_cpu};
+use engine::member::Member;
 use engine::rules::{self, Rule};
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -25,6 +25,7 @@ use slab::Slab;
 use super::dial::{BackendChange, client_token};
 use super::endpoint::Endpoint;
 use super::gauges::{Gauges, TurnEnd};
+use super::ledger::{Class, Ledger, Spent};
 use super::queues::RunQueues;
 use super::session::{Arrival, Next, Session, Turn};
 use super::timers::Timers;
@@ -114,8 +115,10 @@ pub struct Worker {
     next_listener: usize,
     admission: Arc<Admission>,
     gauges: Arc<Gauges>,
-    /// CPU time of the thread at the end of the last turn.
-    cpu: Duration,
+    /// What the CPU time of the thread goes to.
+    ledger: Ledger,
+    /// The same at the end of the last turn.
+    spent: Spent,
     timers: Timers,
     scratch: Vec<u8>,
     backends: Vec<BackendChange>,
@@ -185,7 +188,8 @@ impl Worker {
             next_listener: 0,
             admission: Arc::clone(&runtime.admission),
             gauges,
-            cpu: Duration::ZERO,
+            ledger: Ledger::new(Instant::now()),
+            spent: Spent::default(),
             timers: Timers::default(),
             scratch: vec![0; SCRATCH_BYTES],
             backends: Vec::new(),
@@ -206,13 +210,15 @@ impl Worker {
     /// When epoll fails, which leaves nothing to do but to end.
     pub fn run(mut self) -> io::Result<Ended> {
         let mut events = Events::with_capacity(EVENTS_PER_POLL);
-        self.cpu = thread_cpu();
+        self.spent = self.ledger.settle();
         loop {
             let timeout = self.timeout();
             match self.poll.poll(&mut events, timeout) {
                 Err(e) if e.kind() == ErrorKind::Interrupted => continue,
                 result => result?,
             }
+            // What the poll has used is no part of what comes now.
+            self.ledger.settle();
             let now = Instant::now();
             self.take_events(&events);
             self.take_commands(now);
@@ -229,16 +235,17 @@ impl Worker {
         }
     }
 
-    /// One clock call a turn; the poll that ended it is part of the next one.
+    /// The poll that ends a turn is part of the next one.
     fn note_turn(&mut self) {
-        let cpu = thread_cpu();
+        let spent = self.ledger.settle();
         self.gauges.note(TurnEnd {
-            cpu: cpu.saturating_sub(self.cpu),
+            cpu: spent.total.saturating_sub(self.spent.total),
+            spent,
             connections: self.sessions.len(),
             suspended: self.member.suspended(),
             stacks: self.member.stacks(),
         });
-        self.cpu = cpu;
+        self.spent = spent;
     }
 
     fn timeout(&self) -> Option<Duration> {
@@ -318,6 +325,9 @@ impl Worker {
     }
 
     fn take_replies(&mut self) {
+        if self.member.suspended() > 0 {
+            self.ledger.turn(Class::Handshake);
+        }
         for reply in self.member.replies(REPLY_SLICE) {
             let key = key_of(reply.token());
             match self.sessions.get_mut(key) {
@@ -329,6 +339,7 @@ impl Worker {
                 _ => {}
             }
         }
+        self.ledger.turn(Class::Overhead);
     }
 
     fn enqueue(&mut self, key: usize) {
@@ -339,13 +350,20 @@ impl Worker {
     }
 
     fn run_data(&mut self, now: Instant) {
+        if self.queues.data_len() == 0 {
+            return;
+        }
         let slice = Slice::of(now, DATA_SLICE);
         for _ in 0..self.queues.data_len() {
-            let Some(key) = self.queues.pop_data() else { return };
+            let Some(key) = self.queues.pop_data() else { break };
             self.with_session(key, now, Session::drive);
             if slice.is_spent() {
-                return;
+                break;
             }
+        }
+        // Where handshakes follow, they must not be divided together with this.
+        if self.queues.others_len() > 0 || self.member.suspended() > 0 {
+            self.ledger.settle();
         }
     }
 
@@ -394,6 +412,7 @@ impl Worker {
             scratch: &mut self.scratch,
             now,
             backends: &mut self.backends,
+            ledger: &mut self.ledger,
         };
         let next = catch_unwind(AssertUnwindSafe(|| work(session, &mut turn)));
         let next = next.unwrap_or_else(|_| {
@@ -401,6 +420,7 @@ impl Worker {
             let _ = catch_unwind(AssertUnwindSafe(|| session.panicked(&mut turn)));
             Next::Finished
         });
+        self.ledger.turn(Class::Overhead);
         if let Some(record) = session.take_record() {
             self.log.record(*record);
         }
