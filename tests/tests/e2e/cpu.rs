@@ -2,14 +2,22 @@
 //!
 //! No figure is asserted: the account must add up, and work must be charged to its class.
 
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-use adjunct::snapshot::{CardRow, MemberRow};
+use adjunct::snapshot::{CardRow, MemberRow, Status};
+use adjunct_bench::cpu::{HOST, usage_of_tree};
 use adjunct_tests::backend::Backend;
 use adjunct_tests::client::stock::Client;
+use adjunct_tests::config::{Service, file};
+use adjunct_tests::daemon::free_address;
+use adjunct_tests::pki::{Kind, Leaf, Pki};
+use adjunct_tests::process::Process;
 use adjunct_tests::rig::{Plan, Rig};
 use adjunct_tests::scene::NAME;
-use adjunct_tests::{adjunct, bulk, wait_until};
+use adjunct_tests::{adjunct, bulk, need, wait_until};
+use rustix::process::{Pid, Signal, kill_process};
 
 const HANDSHAKES: usize = 100;
 const BYTES: u64 = 32 << 20;
@@ -73,4 +81,95 @@ fn a_member_accounts_for_the_cpu_time_of_its_thread() {
         assert!(card.domain.is_some() || counted.abs_diff(told) <= slack, "{counted:?}: {card:?}");
     }
     rig.daemon.stop();
+}
+
+/// Runs a program as `/usr/bin/time` does and writes what the system charges it with.
+const TIME: &str = "import os, sys\n\
+    child = os.spawnv(os.P_NOWAIT, sys.argv[2], sys.argv[2:])\n\
+    usage = os.wait4(child, 0)[2]\n\
+    open(sys.argv[1], 'w').write(f'{usage.ru_utime} {usage.ru_stime}')\n";
+
+/// Handshakes between two looks at the clock.
+const BATCH: usize = 200;
+const BATCHES_MAX: usize = 40;
+/// Below that the grain of the clocks shows.
+const ENOUGH: Duration = Duration::from_secs(2);
+
+/// The daemon below the program that takes its time, ended by its own id whatever happens.
+struct Timed {
+    daemon: Pid,
+    wrapper: Option<Process>,
+}
+
+impl Timed {
+    fn start(python: &Path, config: &Path, socket: &Path, times: &Path) -> Self {
+        let program = adjunct!().command(&[]).get_program().to_owned();
+        let mut command = Command::new(python);
+        command.args(["-c", TIME]).arg(times).arg(program).args(["run", "-c"]).arg(config);
+        let wrapper = Process::start(&mut command);
+        let mut status = None;
+        wait_until("the daemon answers", || {
+            status = adjunct::admin::ask::<Status>(socket, "status").ok();
+            status.is_some()
+        });
+        let pid = status.and_then(|status| i32::try_from(status.pid).ok()).and_then(Pid::from_raw);
+        Self { daemon: pid.unwrap(), wrapper: Some(wrapper) }
+    }
+
+    fn pid(&self) -> u32 {
+        u32::try_from(self.daemon.as_raw_nonzero().get()).unwrap()
+    }
+
+    /// Lets it drain and waits for both.
+    fn stop(mut self) {
+        kill_process(self.daemon, Signal::TERM).unwrap();
+        let _ = self.wrapper.take().unwrap().finish().success();
+    }
+}
+
+impl Drop for Timed {
+    fn drop(&mut self) {
+        if self.wrapper.is_some() {
+            let _ = kill_process(self.daemon, Signal::KILL);
+        }
+    }
+}
+
+#[test]
+fn attribution_agrees_with_what_the_system_charges_the_daemon_with() {
+    let python = need!("python3");
+    let (echo, pki) = (Backend::echo(), Pki::new());
+    let leaf = pki.issue("leaf", &Leaf::new(Kind::Rsa3072, &[NAME]));
+    let [config, socket, times] =
+        ["adjunct.toml", "admin.sock", "times"].map(|name| pki.path().join(name));
+    let address = free_address();
+    let admin = format!("[admin]\nsocket = \"{}\"\n", socket.display());
+    let text = file(&[Service::new("plain", address, echo.address, &leaf)]) + &admin;
+    std::fs::write(&config, text).unwrap();
+    let daemon = Timed::start(&python, &config, &socket, &times);
+    let client = Client::new(&pki).forgetful();
+    for _ in 0..BATCHES_MAX {
+        for _ in 0..BATCH {
+            client.connect(address, NAME).and_then(|tls| tls.end()).unwrap();
+        }
+        if usage_of_tree(daemon.pid()).unwrap().total() >= ENOUGH {
+            break;
+        }
+    }
+    let members = || adjunct::admin::ask::<Vec<MemberRow>>(&socket, "members").unwrap();
+    wait_until("nothing is open", || members().iter().all(|row| row.connections == 0));
+    let attributed = usage_of_tree(daemon.pid()).unwrap();
+    let told = members().iter().map(|row| row.cpu_total_us).sum();
+    daemon.stop();
+
+    let times = std::fs::read_to_string(&times).unwrap();
+    let charged: Vec<f64> = times.split(' ').map(|seconds| seconds.parse().unwrap()).collect();
+    let within = |a: f64, b: f64| (a - b).abs() <= 0.05 * b;
+    let total = attributed.total().as_secs_f64();
+    assert!(total >= ENOUGH.as_secs_f64(), "{attributed:?}");
+    assert!(within(total, charged[0] + charged[1]), "{attributed:?}, charged {charged:?}");
+    // The division is sampled by the same clock, but at another moment.
+    assert!(within(attributed.user.as_secs_f64(), charged[0]), "{attributed:?}, {charged:?}");
+    let host = attributed.class(HOST).as_secs_f64();
+    assert!(within(Duration::from_micros(told).as_secs_f64(), host), "{told} us, {attributed:?}");
 }
