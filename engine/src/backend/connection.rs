@@ -12,15 +12,14 @@ use rustls::client::UnbufferedClientConnection;
 
 use super::failure::BackendFailure;
 use super::{BackendName, BackendTls};
-use crate::buffer::{BUFFER_BYTES, Buffer};
+use crate::buffer::BUFFER_BYTES;
 use crate::certs::ClientCertificate;
-use crate::connection::wire::{self, Broken, Opened, Outgoing, PeerClosed, Wire};
-use crate::handshake::flight::{self, FlightEnd, encode_after_failure};
+use crate::connection::wire::{Broken, Opened, Outgoing, Wire};
+use crate::handshake::flight::{self, FlightEnd};
 use crate::iana;
 use crate::member::Member;
 use crate::provider;
 use crate::record::BackendSession;
-use crate::records::Window;
 use crate::rules;
 
 /// Content types with which a server can begin: alert and handshake (RFC 8446 §5.1).
@@ -45,11 +44,7 @@ pub struct BackendConnection {
     established: bool,
     /// Whether the first byte of the backend was looked at.
     heard: bool,
-    input: Buffer,
-    window: Window,
-    barren: u32,
-    output: Buffer,
-    peer_closed: PeerClosed,
+    wire: Wire,
     close_notify_sent: bool,
     failure: Option<BackendFailure>,
 }
@@ -59,8 +54,8 @@ impl std::fmt::Debug for BackendConnection {
         f.debug_struct("BackendConnection")
             .field("name", &self.name)
             .field("established", &self.established)
-            .field("input", &self.input.len())
-            .field("output", &self.output.len())
+            .field("input", &self.wire.input.len())
+            .field("output", &self.wire.output.len())
             .finish_non_exhaustive()
     }
 }
@@ -74,11 +69,7 @@ impl BackendConnection {
             name: name.to_string(),
             established: false,
             heard: false,
-            input: Buffer::default(),
-            window: Window::default(),
-            barren: 0,
-            output: Buffer::default(),
-            peer_closed: PeerClosed::No,
+            wire: Wire::default(),
             close_notify_sent: false,
             failure: None,
         };
@@ -98,42 +89,41 @@ impl BackendConnection {
         if self.failure.is_some() {
             return &mut [];
         }
-        member.supply(&mut self.input);
-        self.input.grow_to(BUFFER_BYTES);
-        self.input.space()
+        member.supply(&mut self.wire.input);
+        self.wire.input.grow_to(BUFFER_BYTES);
+        self.wire.input.space()
     }
 
     /// Says that `count` bytes were put into [`Self::input_space`].
     pub fn received(&mut self, count: usize) {
-        self.input.filled(count);
+        self.wire.input.filled(count);
     }
 
     /// Whether the beginning of a record waits for its end.
     #[must_use]
     pub fn holds_input(&self) -> bool {
-        !self.input.is_empty()
+        !self.wire.input.is_empty()
     }
 
     /// Bytes for the backend.
     #[must_use]
     pub fn output(&self) -> &[u8] {
-        self.output.data()
+        self.wire.output.data()
     }
 
     /// Says that `count` bytes of [`Self::output`] were sent.
     pub fn sent(&mut self, count: usize) {
-        self.output.consume(count);
+        self.wire.output.consume(count);
     }
 
     /// Forgets what a backend that takes nothing any more would have got.
     pub fn forget_output(&mut self) {
-        self.output.clear();
+        self.wire.output.clear();
     }
 
     /// Gives buffers that hold nothing back to the member.
     pub fn release_idle_memory(&mut self, member: &Member) {
-        member.reclaim(&mut self.input);
-        member.reclaim(&mut self.output);
+        self.wire.release_idle_memory(member);
     }
 
     /// Why the backend was refused or lost, if it was.
@@ -145,7 +135,7 @@ impl BackendConnection {
     /// Goes on with the handshake, as far as the input allows.
     pub fn advance(&mut self, member: &Member) -> Progress {
         if !self.heard
-            && let Some(first) = self.input.data().first().copied()
+            && let Some(first) = self.wire.input.data().first().copied()
         {
             self.heard = true;
             if !FIRST_TYPES.contains(&first) {
@@ -155,14 +145,15 @@ impl BackendConnection {
                 ));
             }
         }
-        member.supply(&mut self.output);
+        member.supply(&mut self.wire.output);
         self.guarded(Self::fly).unwrap_or(Progress::Failed)
     }
 
     fn fly(&mut self, tls: &mut UnbufferedClientConnection) -> Progress {
         let mut output = Vec::new();
-        let end = flight::run(tls, &mut self.input, &mut self.window, &mut output);
-        wire::push(&mut self.output, &output);
+        let Wire { input, window, .. } = &mut self.wire;
+        let end = flight::run(tls, input, window, &mut output);
+        self.wire.push(&output);
         match end {
             FlightEnd::NeedInput => Progress::NeedInput,
             FlightEnd::Established => {
@@ -194,11 +185,11 @@ impl BackendConnection {
 
     /// Opens the next record and hands its plaintext to `sink`.
     pub fn open_record(&mut self, sink: &mut dyn FnMut(&[u8])) -> Opened {
-        if let Some(opened) = self.wire().after_close() {
+        if let Some(opened) = self.wire.after_close() {
             return opened;
         }
         let open = |connection: &mut Self, tls: &mut UnbufferedClientConnection| {
-            let opened = connection.wire().open(tls, sink);
+            let opened = connection.wire.open(tls, sink);
             opened.unwrap_or_else(|broken| {
                 connection.fail_tls(tls, &broken);
                 Opened::Failed
@@ -225,9 +216,9 @@ impl BackendConnection {
         if !self.established {
             return false;
         }
-        member.supply(&mut self.output);
+        member.supply(&mut self.wire.output);
         let send = |connection: &mut Self, tls: &mut UnbufferedClientConnection| {
-            let sent = connection.wire().send(tls, outgoing);
+            let sent = connection.wire.send(tls, outgoing);
             match sent {
                 Ok(true) => return true,
                 Ok(false) => connection.fail(BackendFailure::new(
@@ -239,16 +230,6 @@ impl BackendConnection {
             false
         };
         self.guarded(send).unwrap_or(false)
-    }
-
-    fn wire(&mut self) -> Wire<'_> {
-        Wire {
-            input: &mut self.input,
-            window: &mut self.window,
-            barren: &mut self.barren,
-            output: &mut self.output,
-            peer_closed: &mut self.peer_closed,
-        }
     }
 
     /// Runs `work` on the rustls connection; a failure or a panic ends it.
@@ -275,9 +256,7 @@ impl BackendConnection {
     /// Ends the connection, with the alert that rustls has queued.
     fn fail_tls(&mut self, tls: &mut UnbufferedClientConnection, broken: &Broken) {
         if matches!(broken, Broken::Tls(_)) && !self.close_notify_sent {
-            let mut output = Vec::new();
-            encode_after_failure(tls, &mut self.input, &mut output);
-            wire::push(&mut self.output, &output);
+            self.wire.push_alert(tls);
         }
         self.fail(BackendFailure::of_wire(broken, &self.name));
     }
@@ -293,7 +272,6 @@ impl BackendConnection {
     fn fail(&mut self, failure: BackendFailure) {
         self.failure.get_or_insert(failure);
         self.tls = None;
-        self.input.clear();
-        self.window = Window::default();
+        self.wire.forget_input();
     }
 }

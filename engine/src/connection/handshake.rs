@@ -25,7 +25,7 @@ impl Connection {
     pub fn advance(&mut self, member: &Member) -> Progress {
         match &mut self.phase {
             Phase::Hello(_) => self.measured(|connection| connection.read_hello(member)),
-            Phase::Waiting(_) if self.input.len() > self.seen => {
+            Phase::Waiting(_) if self.wire.input.len() > self.seen => {
                 self.measured(|connection| connection.run_flight(member))
             }
             Phase::Waiting(_) => Progress::NeedInput,
@@ -64,7 +64,7 @@ impl Connection {
 
     fn read_hello(&mut self, member: &Member) -> Progress {
         let Phase::Hello(reader) = &mut self.phase else { return Progress::Failed };
-        match reader.read(self.input.data()) {
+        match reader.read(self.wire.input.data()) {
             hello::Progress::NeedMore { .. } => Progress::NeedInput,
             hello::Progress::Hello(hello) => self.accept_hello(member, Arc::from(hello)),
             hello::Progress::Refuse(refused) => {
@@ -142,7 +142,7 @@ impl Connection {
             return Progress::Failed;
         };
         let quick = self.answered || context.hello.offers_resumption();
-        let flight = Flight::new(tls, std::mem::take(&mut self.input), self.window);
+        let flight = Flight::new(tls, std::mem::take(&mut self.wire.input), self.wire.window);
         let step = member.start(context, quick, flight);
         self.take_over(member, step)
     }
@@ -198,9 +198,9 @@ impl Connection {
             return Progress::Failed;
         }
         self.push_output(&flight.output);
-        self.input = flight.input;
+        self.wire.input = flight.input;
         self.seen = flight.seen;
-        self.window = flight.window;
+        self.wire.window = flight.window;
         if matches!(flight.end, FlightEnd::NeedInput) {
             self.phase = Phase::Waiting(flight.tls);
             return Progress::NeedInput;

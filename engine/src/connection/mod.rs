@@ -38,11 +38,10 @@ use crate::iana;
 use crate::icsf;
 use crate::member::Member;
 use crate::record::{KeyOperation, Outcome, Record, Refusal};
-use crate::records::Window;
 use crate::rules::{self, Rule};
 use crate::service::{Service, ServiceSet};
 
-use wire::PeerClosed;
+use wire::Wire;
 
 pub use wire::{Opened, RECORD_PLAINTEXT};
 
@@ -100,17 +99,11 @@ pub struct Connection {
     service: Option<Arc<Service>>,
     hello: Option<Arc<ClientHello>>,
     phase: Phase,
-    input: Buffer,
-    /// Between two flights, the bytes of `input` that the last one has left: more must come.
+    wire: Wire,
+    /// Between two flights, the bytes of the input that the last one has left: more must come.
     seen: usize,
-    /// How much of `input` rustls has been shown.
-    window: Window,
-    /// Records since the handshake that brought no data, less those that data has paid for.
-    barren: u32,
-    output: Buffer,
     /// Whether the client was sent anything.
     answered: bool,
-    peer_closed: PeerClosed,
     close_notify_sent: bool,
     context: Option<Arc<Context>>,
     negotiated: Negotiated,
@@ -133,8 +126,8 @@ impl std::fmt::Debug for Connection {
         f.debug_struct("Connection")
             .field("token", &self.token)
             .field("phase", &phase)
-            .field("input", &self.input.len())
-            .field("output", &self.output.len())
+            .field("input", &self.wire.input.len())
+            .field("output", &self.wire.output.len())
             .finish_non_exhaustive()
     }
 }
@@ -149,13 +142,9 @@ impl Connection {
             service: None,
             hello: None,
             phase: Phase::Hello(HelloReader::default()),
-            input: Buffer::default(),
+            wire: Wire::default(),
             seen: 0,
-            window: Window::default(),
-            barren: 0,
-            output: Buffer::default(),
             answered: false,
-            peer_closed: PeerClosed::No,
             close_notify_sent: false,
             context: None,
             negotiated: Negotiated::default(),
@@ -172,16 +161,16 @@ impl Connection {
     pub fn input_space(&mut self, member: &Member) -> &mut [u8] {
         match self.phase {
             Phase::Suspended(_) | Phase::Ended => return &mut [],
-            Phase::Hello(_) | Phase::Waiting(_) if !self.input.has_memory() => {
-                self.input = Buffer::with_capacity(HANDSHAKE_BYTES);
+            Phase::Hello(_) | Phase::Waiting(_) if !self.wire.input.has_memory() => {
+                self.wire.input = Buffer::with_capacity(HANDSHAKE_BYTES);
             }
-            Phase::Hello(_) | Phase::Waiting(_) if self.input.room() > 0 => {}
+            Phase::Hello(_) | Phase::Waiting(_) if self.wire.input.room() > 0 => {}
             _ => {
-                member.supply(&mut self.input);
-                self.input.grow_to(BUFFER_BYTES);
+                member.supply(&mut self.wire.input);
+                self.wire.input.grow_to(BUFFER_BYTES);
             }
         }
-        self.input.space()
+        self.wire.input.space()
     }
 
     /// Says that `count` bytes were put into [`Self::input_space`].
@@ -189,24 +178,23 @@ impl Connection {
         if count > 0 && self.first_byte.is_none() {
             self.first_byte = Some(Instant::now());
         }
-        self.input.filled(count);
+        self.wire.input.filled(count);
     }
 
     /// Bytes for the client.
     #[must_use]
     pub fn output(&self) -> &[u8] {
-        self.output.data()
+        self.wire.output.data()
     }
 
     /// Says that `count` bytes of [`Self::output`] were sent.
     pub fn sent(&mut self, count: usize) {
-        self.output.consume(count);
+        self.wire.output.consume(count);
     }
 
     /// Gives buffers that hold nothing back to the member.
     pub fn release_idle_memory(&mut self, member: &Member) {
-        member.reclaim(&mut self.input);
-        member.reclaim(&mut self.output);
+        self.wire.release_idle_memory(member);
     }
 
     /// Whether a card is at work for this connection.
@@ -377,13 +365,7 @@ impl Connection {
             self.outcome = Some(outcome);
         }
         self.phase = Phase::Ended;
-        self.forget_input();
-    }
-
-    /// Drops what has come and will not be read.
-    fn forget_input(&mut self) {
-        self.input.clear();
-        self.window = Window::default();
+        self.wire.forget_input();
     }
 
     /// As [`Self::fail`], with a fatal alert in clear for the client.
@@ -397,7 +379,7 @@ impl Connection {
     /// Appends to the output.
     fn push_output(&mut self, bytes: &[u8]) {
         self.answered |= !bytes.is_empty();
-        wire::push(&mut self.output, bytes);
+        self.wire.push(bytes);
     }
 
     fn note_negotiated(&mut self, tls: &UnbufferedServerConnection) {

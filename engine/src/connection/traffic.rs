@@ -4,32 +4,21 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use rustls::server::UnbufferedServerConnection;
 
-use super::wire::{self, Broken, Opened, Outgoing, PeerClosed, Wire};
+use super::wire::{Broken, Opened, Outgoing};
 use super::{Connection, Phase};
 use crate::failure;
-use crate::handshake::flight::encode_after_failure;
 use crate::member::Member;
 use crate::record::Outcome;
 use crate::rules;
 
 impl Connection {
-    fn wire(&mut self) -> Wire<'_> {
-        Wire {
-            input: &mut self.input,
-            window: &mut self.window,
-            barren: &mut self.barren,
-            output: &mut self.output,
-            peer_closed: &mut self.peer_closed,
-        }
-    }
-
     /// Opens the next record and hands its plaintext to `sink`.
     pub fn open_record(&mut self, sink: &mut dyn FnMut(&[u8])) -> Opened {
-        if let Some(opened) = self.wire().after_close() {
+        if let Some(opened) = self.wire.after_close() {
             return opened;
         }
         let open = |connection: &mut Self, tls: &mut UnbufferedServerConnection| {
-            let opened = connection.wire().open(tls, sink);
+            let opened = connection.wire.open(tls, sink);
             opened.unwrap_or_else(|broken| {
                 connection.fail_traffic(tls, &broken);
                 Opened::Failed
@@ -41,7 +30,7 @@ impl Connection {
     /// Plaintext that [`Self::seal`] surely takes without growing the output.
     #[must_use]
     pub fn seal_room(&self) -> usize {
-        wire::seal_room(&self.output)
+        self.wire.seal_room()
     }
 
     /// Seals plaintext for the client into the output. False when the connection is broken.
@@ -63,7 +52,7 @@ impl Connection {
     /// Whether the client has sent close_notify.
     #[must_use]
     pub fn peer_has_closed(&self) -> bool {
-        self.peer_closed != PeerClosed::No
+        self.wire.peer_has_closed()
     }
 
     /// Runs `work` on the rustls connection; a panic ends this connection alone.
@@ -92,9 +81,9 @@ impl Connection {
     }
 
     fn send(&mut self, member: &Member, outgoing: Outgoing<'_>) -> bool {
-        member.supply(&mut self.output);
+        member.supply(&mut self.wire.output);
         let send = |connection: &mut Self, tls: &mut UnbufferedServerConnection| {
-            let sent = connection.wire().send(tls, outgoing);
+            let sent = connection.wire.send(tls, outgoing);
             sent.unwrap_or_else(|broken| {
                 connection.fail_traffic(tls, &broken);
                 false
@@ -114,14 +103,10 @@ impl Connection {
                 return;
             }
         };
-        let mut output = Vec::new();
         // Behind our close_notify nothing is sent any more, not even an alert (RFC 8446 §6.1).
-        if !self.close_notify_sent {
-            encode_after_failure(tls, &mut self.input, &mut output);
-            self.push_output(&output);
-        }
+        let alerted = !self.close_notify_sent && self.wire.push_alert(tls);
         let mut refusal = failure::traffic_refusal(error);
-        if output.is_empty() {
+        if !alerted {
             refusal.alert_sent = None;
         }
         // Rules of the handshake refuse; here it had succeeded.

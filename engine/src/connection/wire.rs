@@ -10,8 +10,9 @@ use rustls::Error;
 use rustls::unbuffered::{ConnectionState, EncryptError, UnbufferedStatus, WriteTraffic};
 
 use crate::buffer::{BUFFER_BYTES, Buffer};
-use crate::handshake::flight::encode;
+use crate::handshake::flight::{encode, encode_after_failure};
 use crate::handshake::unbuffered::Unbuffered;
+use crate::member::Member;
 use crate::records::Window;
 
 /// Most plaintext in one record (RFC 8446 §5.1).
@@ -46,7 +47,7 @@ pub enum Opened {
 
 /// Whether the peer has sent close_notify, and whether that was reported.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) enum PeerClosed {
+enum PeerClosed {
     #[default]
     No,
     Unreported,
@@ -72,14 +73,15 @@ pub(crate) enum Broken {
 }
 
 /// The buffers of a connection and what is known about them.
-pub(crate) struct Wire<'a> {
-    pub(crate) input: &'a mut Buffer,
+#[derive(Default)]
+pub(crate) struct Wire {
+    pub(crate) input: Buffer,
     /// How much of `input` rustls has been shown.
-    pub(crate) window: &'a mut Window,
+    pub(crate) window: Window,
+    pub(crate) output: Buffer,
     /// Records since the handshake that brought no data, less those that data has paid for.
-    pub(crate) barren: &'a mut u32,
-    pub(crate) output: &'a mut Buffer,
-    pub(crate) peer_closed: &'a mut PeerClosed,
+    barren: u32,
+    peer_closed: PeerClosed,
 }
 
 /// How one call into rustls ended.
@@ -89,19 +91,63 @@ enum Call {
     Opened(Opened),
 }
 
-impl Wire<'_> {
+impl Wire {
+    /// Whether the peer has sent close_notify.
+    pub(crate) fn peer_has_closed(&self) -> bool {
+        self.peer_closed != PeerClosed::No
+    }
+
+    /// Drops what has come and will not be read.
+    pub(crate) fn forget_input(&mut self) {
+        self.input.clear();
+        self.window = Window::default();
+    }
+
+    /// Gives buffers that hold nothing back to the member.
+    pub(crate) fn release_idle_memory(&mut self, member: &Member) {
+        member.reclaim(&mut self.input);
+        member.reclaim(&mut self.output);
+    }
+
+    /// Appends to the output; a full buffer grows once by what is needed, which only handshake
+    /// flights and alerts can cause.
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        if self.output.room() < bytes.len() {
+            self.output.grow_to((self.output.len() + bytes.len()).max(BUFFER_BYTES));
+        }
+        self.output.append(bytes);
+    }
+
+    /// Puts the alert that rustls has queued for its own error into the output; false when there
+    /// is none.
+    pub(crate) fn push_alert(&mut self, tls: &mut impl Unbuffered) -> bool {
+        let mut queued = Vec::new();
+        encode_after_failure(tls, &mut self.input, &mut queued);
+        self.push(&queued);
+        !queued.is_empty()
+    }
+
+    /// Plaintext that can surely be sealed into the output without growing it.
+    pub(crate) fn seal_room(&self) -> usize {
+        let output = &self.output;
+        let capacity = if output.has_memory() { output.room() } else { BUFFER_BYTES };
+        let room = capacity.saturating_sub(RESERVE);
+        let record = RECORD_PLAINTEXT + RECORD_OVERHEAD;
+        let rest = (room % record).saturating_sub(RECORD_OVERHEAD);
+        (room / record) * RECORD_PLAINTEXT + rest
+    }
+
     /// What can be said without rustls, once the peer has ended its direction.
     pub(crate) fn after_close(&mut self) -> Option<Opened> {
         match self.peer_closed {
             PeerClosed::No => None,
             PeerClosed::Unreported => {
-                *self.peer_closed = PeerClosed::Reported;
+                self.peer_closed = PeerClosed::Reported;
                 Some(Opened::PeerClosed)
             }
             PeerClosed::Reported => {
                 // RFC 8446 §6.1: whatever follows close_notify is ignored.
-                self.input.clear();
-                *self.window = Window::default();
+                self.forget_input();
                 Some(Opened::NeedInput)
             }
         }
@@ -157,7 +203,7 @@ impl Wire<'_> {
                 Ok(Call::Again)
             }
             Ok(ConnectionState::PeerClosed) => {
-                *self.peer_closed = PeerClosed::Reported;
+                self.peer_closed = PeerClosed::Reported;
                 Ok(Call::Opened(Opened::PeerClosed))
             }
             Ok(_) => Ok(Call::Opened(Opened::NeedInput)),
@@ -165,19 +211,19 @@ impl Wire<'_> {
         };
         self.input.consume(discard);
         self.window.discard(discard);
-        push(self.output, &queued);
+        self.push(&queued);
         call
     }
 
     fn pay_with_data(&mut self, bytes: usize) {
         let paid = u32::try_from(1 + bytes / DATA_PER_BARREN_RECORD).unwrap_or(u32::MAX);
-        *self.barren = self.barren.saturating_sub(paid);
+        self.barren = self.barren.saturating_sub(paid);
     }
 
     /// Counts a record without data; one too many ends the connection.
     fn count_barren(&mut self) -> Result<(), Broken> {
-        *self.barren += 1;
-        if *self.barren <= BARREN_RECORDS { Ok(()) } else { Err(Broken::Flood(*self.barren)) }
+        self.barren += 1;
+        if self.barren <= BARREN_RECORDS { Ok(()) } else { Err(Broken::Flood(self.barren)) }
     }
 
     /// Sends in the state in which rustls takes data. False when that state cannot be reached.
@@ -194,40 +240,23 @@ impl Wire<'_> {
             let mut done = None;
             match state {
                 Ok(ConnectionState::WriteTraffic(mut traffic)) => {
-                    done = Some(write_into(self.output, |to| write(&mut traffic, outgoing, to)));
+                    done =
+                        Some(write_into(&mut self.output, |to| write(&mut traffic, outgoing, to)));
                 }
                 Ok(ConnectionState::EncodeTlsData(data)) => encode(data, &mut queued),
                 Ok(ConnectionState::TransmitTlsData(sent)) => sent.done(),
-                Ok(ConnectionState::PeerClosed) => *self.peer_closed = PeerClosed::Unreported,
+                Ok(ConnectionState::PeerClosed) => self.peer_closed = PeerClosed::Unreported,
                 Ok(_) => done = Some(false),
                 Err(error) => return Err(Broken::Tls(error)),
             }
             self.input.consume(discard);
             self.window.discard(discard);
-            push(self.output, &queued);
+            self.push(&queued);
             if let Some(done) = done {
                 return Ok(done);
             }
         }
     }
-}
-
-/// Plaintext that can surely be sealed into `output` without growing it.
-pub(crate) fn seal_room(output: &Buffer) -> usize {
-    let capacity = if output.has_memory() { output.room() } else { BUFFER_BYTES };
-    let room = capacity.saturating_sub(RESERVE);
-    let record = RECORD_PLAINTEXT + RECORD_OVERHEAD;
-    let rest = (room % record).saturating_sub(RECORD_OVERHEAD);
-    (room / record) * RECORD_PLAINTEXT + rest
-}
-
-/// Appends to `output`; a full buffer grows once by what is needed, which only handshake flights
-/// and alerts can cause.
-pub(crate) fn push(output: &mut Buffer, bytes: &[u8]) {
-    if output.room() < bytes.len() {
-        output.grow_to((output.len() + bytes.len()).max(BUFFER_BYTES));
-    }
-    output.append(bytes);
 }
 
 fn write<Data>(
