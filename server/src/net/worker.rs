@@ -406,6 +406,7 @@ impl Worker {
     ) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         session.unmark_queued();
+        let awaited_hello = session.awaits_hello();
         let mut turn = Turn {
             member: &self.member,
             registry: self.poll.registry(),
@@ -424,7 +425,7 @@ impl Worker {
         if let Some(record) = session.take_record() {
             self.log.record(*record);
         }
-        if !session.awaits_hello() {
+        if awaited_hello && (!session.awaits_hello() || next == Next::Finished) {
             self.hellos.remove(&session.token());
         }
         match next {
@@ -436,7 +437,6 @@ impl Worker {
             Next::Finished => {
                 let set = *session.deadline_set();
                 self.timers.clear(key, set);
-                self.hellos.remove(&session.token());
                 self.sessions.remove(key);
             }
         }
