@@ -35,7 +35,7 @@ use crate::handshake::context::Context;
 use crate::handshake::execution::Pending;
 use crate::hello::{ClientHello, HelloReader};
 use crate::iana;
-use crate::icsf;
+use crate::icsf::{self, ServiceFailure};
 use crate::member::Member;
 use crate::record::{KeyOperation, Outcome, Record, Refusal};
 use crate::rules::{self, Rule};
@@ -293,16 +293,20 @@ impl Connection {
         self.refusal.as_ref()
     }
 
-    /// The rule by which a handshake ends whose time is over, and what did not happen in it.
-    #[must_use]
-    pub fn overdue(&self) -> (&'static Rule, &'static str) {
-        if !self.has_hello() {
-            (&rules::HELLO_DEADLINE, "no complete ClientHello came")
+    /// Ends a handshake that was not complete within `limit`, as [`Self::end`] would, by the rule
+    /// of what did not happen in that time.
+    pub fn expire(&mut self, member: &Member, limit: Duration) -> &'static Rule {
+        let (rule, what, icsf) = if !self.has_hello() {
+            (&rules::HELLO_DEADLINE, "no complete ClientHello came", None)
         } else if self.is_suspended() && !self.answered {
-            (&rules::SIGNING_DEADLINE, "no signature was made")
+            let failure = ServiceFailure::new(icsf::Service::CSFPPKS, &icsf::table::TIMED_OUT);
+            (&rules::SIGNING_DEADLINE, "no signature was made", Some(failure))
         } else {
-            (&rules::HANDSHAKE_DEADLINE, "the handshake was not complete")
-        }
+            (&rules::HANDSHAKE_DEADLINE, "the handshake was not complete", None)
+        };
+        let refusal = Refusal { icsf, ..rule.refusal(format!("{what} within {limit:?}")) };
+        self.end_with(member, refusal, rule);
+        rule
     }
 
     /// Ends the connection by a rule of the server (deadline, limit, shutdown).
@@ -310,12 +314,11 @@ impl Connection {
     /// A suspended handshake is resumed with an error, so that its stack unwinds in order and goes
     /// back to the pool. No alert is sent unless the rule has one and the client can read it.
     pub fn end(&mut self, member: &Member, rule: &'static Rule, reason: String) {
+        self.end_with(member, rule.refusal(reason), rule);
+    }
+
+    fn end_with(&mut self, member: &Member, mut refusal: Refusal, rule: &'static Rule) {
         self.cancel_flight(member);
-        let mut refusal = rule.refusal(reason);
-        if rule.name == rules::SIGNING_DEADLINE.name {
-            let code = &icsf::table::TIMED_OUT;
-            refusal.icsf = Some(icsf::ServiceFailure::new(icsf::Service::CSFPPKS, code));
-        }
         match rule.alert {
             Some(alert) if self.has_hello() && !self.answered => {
                 self.fail_with_alert(refusal, alert);

@@ -343,11 +343,13 @@ impl Session {
         match &self.stage {
             Stage::Handshake => {
                 let limit = self.timeouts().handshake;
-                let (rule, what) = match self.front {
-                    Some(_) => (&rules::PROXY_HEADER_DEADLINE, "no complete PROXY header came"),
-                    None => self.tls.overdue(),
-                };
-                self.end_tls(turn, rule, format!("{what} within {limit:?}"));
+                if self.front.is_some() {
+                    let reason = format!("no complete PROXY header came within {limit:?}");
+                    self.end_tls(turn, &rules::PROXY_HEADER_DEADLINE, reason);
+                } else {
+                    let rule = self.tls.expire(turn.member, limit);
+                    self.finish(turn, closer(rule));
+                }
             }
             Stage::Dialing(_) => self.dial_timed_out(turn.now),
             Stage::Relay => {
