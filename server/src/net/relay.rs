@@ -21,8 +21,6 @@ use super::session::{Received, Session, Step, Turn};
 
 /// Reads from the client, and records of it, in one step.
 const READS_PER_STEP: usize = 4;
-/// Reads from the backend, of up to 64 KiB, in one step.
-const SEALS_PER_STEP: usize = 1;
 
 impl Session {
     pub(super) fn relay_step(&mut self, turn: &mut Turn<'_>) -> Step {
@@ -250,27 +248,22 @@ impl Session {
         self.backend.as_ref().is_some_and(|backend| backend.failure().is_some())
     }
 
+    /// Reads from the backend once, up to 64 KiB, when what was sealed before has left.
     fn backend_to_client(&mut self, turn: &mut Turn<'_>) -> Step {
-        let mut step = Step::Blocked;
-        for _ in 0..SEALS_PER_STEP {
-            let before = self.tls.output().len();
-            if let Some(error) = self.flush_client() {
-                self.client_broke(turn, &error);
-                return Step::Moved;
-            }
-            if self.tls.output().len() < before {
-                step = Step::Moved;
-            }
-            if self.backend_done || !self.tls.output().is_empty() {
-                break;
-            }
+        let before = self.tls.output().len();
+        if let Some(error) = self.flush_client() {
+            self.client_broke(turn, &error);
+            return Step::Moved;
+        }
+        let left = self.tls.output().len();
+        let mut step = if left < before { Step::Moved } else { Step::Blocked };
+        if left == 0 && !self.backend_done {
             let sealed = match self.backend_tls {
                 None => self.seal_from_backend(turn),
                 Some(_) => self.seal_from_tls_backend(turn),
             };
-            match sealed {
-                Step::Moved => step = Step::Moved,
-                Step::Blocked => break,
+            if sealed == Step::Moved {
+                step = Step::Moved;
             }
             if !self.is_relaying() {
                 return Step::Moved;
