@@ -24,6 +24,8 @@ use rustls::ContentType;
 use rustls::version::{TLS12, TLS13};
 use socket2::SockRef;
 
+use moments::up_to_second_flight;
+
 /// A service that greets and, when it is told to, says `last_words` and leaves.
 struct Leaving {
     backend: Backend,
@@ -228,17 +230,8 @@ fn what_a_client_breaks_right_behind_its_finished_is_no_refused_handshake() {
     let mut scene = bare_echo(&echo);
     for version in [&TLS12, &TLS13] {
         let offer = Offer { versions: vec![version], ..Offer::default() };
-        let mut tls = Client::offering(&scene.pki, offer).connection(NAME);
-        let mut socket = TcpStream::connect(scene.daemon.address()).unwrap();
-        tls.write_tls(&mut socket).unwrap();
-        while !tls.wants_write() {
-            tls.read_tls(&mut socket).unwrap();
-            tls.process_new_packets().unwrap();
-        }
-        let mut flight = Vec::new();
-        while tls.wants_write() {
-            tls.write_tls(&mut flight).unwrap();
-        }
+        let client = Client::offering(&scene.pki, offer);
+        let (mut socket, mut flight) = up_to_second_flight(scene.daemon.address(), &client);
         flight.extend([23, 3, 3, 0, 40]);
         flight.extend([7; 40]);
         socket.write_all(&flight).unwrap();

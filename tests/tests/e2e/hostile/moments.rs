@@ -3,7 +3,7 @@
 //! Source: RFC 8446 §4.1.4, §4.6, §6.1; RFC 5246 §7.2.1.
 
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use adjunct_tests::client::crafted::{Crafted, KEY_UPDATE_REQUESTED};
@@ -27,9 +27,9 @@ fn client(siege: &Siege, version: &'static rustls::SupportedProtocolVersion) -> 
 }
 
 /// The second flight of a client, not sent yet.
-fn up_to_second_flight(siege: &Siege, client: &Client) -> (TcpStream, Vec<u8>) {
+pub(super) fn up_to_second_flight(address: SocketAddr, client: &Client) -> (TcpStream, Vec<u8>) {
     let mut tls = client.connection(NAME);
-    let mut socket = connect(siege.address());
+    let mut socket = connect(address);
     tls.write_tls(&mut socket).unwrap();
     while !tls.wants_write() {
         tls.read_tls(&mut socket).unwrap();
@@ -51,11 +51,11 @@ fn a_reset_at_any_byte_of_the_second_flight_is_recorded() {
         let mut count = 0;
         for version in [&TLS12, &TLS13] {
             let client = client(siege, version);
-            let (socket, flight) = up_to_second_flight(siege, &client);
+            let (socket, flight) = up_to_second_flight(siege.address(), &client);
             reset(&socket);
             count += 1;
             for end in (0..=flight.len()).step_by(3).chain([flight.len()]) {
-                let (mut socket, flight) = up_to_second_flight(siege, &client);
+                let (mut socket, flight) = up_to_second_flight(siege.address(), &client);
                 socket.write_all(&flight[..end.min(flight.len())]).unwrap();
                 reset(&socket);
                 count += 1;
