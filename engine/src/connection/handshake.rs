@@ -155,7 +155,10 @@ impl Connection {
                 self.phase = Phase::Suspended(pending);
                 Progress::Suspended
             }
-            Step::Done(flight) => self.land(flight),
+            Step::Done(flight) => {
+                member.supply(&mut self.wire.output);
+                self.land(flight)
+            }
             Step::Panicked(payload) => {
                 self.fail_panicked(payload.as_ref());
                 Progress::Failed

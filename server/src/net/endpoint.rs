@@ -1,8 +1,11 @@
 //! A non-blocking socket (TCP or Unix) with what epoll has said about it.
 //!
-//! Invariants: edge-triggered. A readiness bit is set by an event and cleared only by the system
-//! call that says "would block", so that no wake-up is lost; a read of nothing because there is no
-//! room is never mistaken for the end of the stream. The kernel tells of a reset once, to whatever
+//! Invariants: edge-triggered. A readiness bit is set by an event and cleared by the system call
+//! that says "would block", so that no wake-up is lost. A write that takes less than it was given,
+//! and a read of a *client* that brings less than there is room for, say the same (`epoll(7)`): what
+//! comes later makes an event of its own, a FIN too unless an event has told of it already. A
+//! backend is read until the system says so: what it sends as urgent data ends a read early. A read
+//! of nothing because there is no room is never mistaken for the end of the stream. The kernel tells of a reset once, to whatever
 //! call comes first, and from then on makes it look like the end of the stream; so the first error
 //! is kept, and a stream that was cut never ends in [`Moved::Eof`].
 //!
@@ -59,6 +62,10 @@ pub struct Endpoint {
     stream: Stream,
     readable: bool,
     writable: bool,
+    /// A read that brings less than there is room for has brought all.
+    short_reads_empty: bool,
+    /// epoll reported the peer's FIN, or worse.
+    read_closed: bool,
     /// epoll reported an error or a hang-up of both directions.
     gone: bool,
     eof: bool,
@@ -68,9 +75,13 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
-    /// A connected socket; it is assumed ready until the kernel says otherwise.
+    /// The socket of a client. What it has sent is told by an event; writing is tried at once.
     #[must_use]
-    pub fn connected(stream: TcpStream) -> Self {
+    pub fn accepted(stream: TcpStream) -> Self {
+        Self { writable: true, short_reads_empty: true, ..Self::over_tcp(stream) }
+    }
+
+    fn over_tcp(stream: TcpStream) -> Self {
         // A record or a keystroke must not wait for the next one; failure costs latency alone.
         let _ = stream.set_nodelay(true);
         Self::over(Stream::Tcp(stream))
@@ -79,8 +90,10 @@ impl Endpoint {
     fn over(stream: Stream) -> Self {
         Self {
             stream,
-            readable: true,
-            writable: true,
+            readable: false,
+            writable: false,
+            short_reads_empty: false,
+            read_closed: false,
             gone: false,
             eof: false,
             write_shut: false,
@@ -94,8 +107,7 @@ impl Endpoint {
     ///
     /// When the system has no socket, or knows at once that nobody answers.
     pub fn connect(address: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect(address)?;
-        Ok(Self { readable: false, writable: false, ..Self::connected(stream) })
+        Ok(Self::over_tcp(TcpStream::connect(address)?))
     }
 
     /// A socket connected to the one at `path`: for Unix sockets that is done at once.
@@ -106,7 +118,7 @@ impl Endpoint {
     /// event tells.
     pub fn connect_unix(path: &Path) -> io::Result<Self> {
         let stream = UnixStream::connect(path)?;
-        Ok(Self::over(Stream::Unix(stream)))
+        Ok(Self { writable: true, ..Self::over(Stream::Unix(stream)) })
     }
 
     /// The socket, for registering.
@@ -127,6 +139,7 @@ impl Endpoint {
     pub fn on_event(&mut self, event: &Event) {
         self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
         self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
+        self.read_closed |= event.is_read_closed() || event.is_error();
         self.gone |= event.is_error() || (event.is_read_closed() && event.is_write_closed());
         if event.is_error()
             && let Ok(Some(error)) = either!(&self.stream, socket => socket.take_error())
@@ -143,6 +156,7 @@ impl Endpoint {
         }
         self.writable = false;
         self.readable = true;
+        self.read_closed = true;
     }
 
     /// Why nothing can be written any more: the peer has reset the connection.
@@ -192,7 +206,12 @@ impl Endpoint {
                         }
                     };
                 }
-                Ok(count) => return Moved::Bytes(count),
+                Ok(count) => {
+                    if count < space.len() && self.short_reads_empty {
+                        self.readable = self.read_closed;
+                    }
+                    return Moved::Bytes(count);
+                }
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == ErrorKind::WouldBlock => {
                     self.readable = false;
@@ -216,7 +235,10 @@ impl Endpoint {
         }
         loop {
             match either!(&mut self.stream, socket => socket.write(bytes)) {
-                Ok(count) => return Moved::Bytes(count),
+                Ok(count) => {
+                    self.writable = count == bytes.len();
+                    return Moved::Bytes(count);
+                }
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) if matches!(e.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => {
                     self.writable = false;
@@ -267,10 +289,7 @@ impl Endpoint {
             Ok(None) => {}
         }
         match socket.peer_addr() {
-            Ok(_) => {
-                self.readable = true;
-                Some(Ok(()))
-            }
+            Ok(_) => Some(Ok(())),
             Err(e) if e.kind() == ErrorKind::NotConnected => {
                 self.writable = false;
                 None

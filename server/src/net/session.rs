@@ -167,7 +167,9 @@ impl Session {
         let Arrival { key, token, client, peer, address, places, admission, gauges } = arrival;
         let mut record = Record::new(address.next_connection(), member.name(), SystemTime::now());
         record.peer = Some(peer);
-        record.local = client.local_addr();
+        // The system is asked only where the listener's address does not say it.
+        let listen = Some(address.listen).filter(|listen| !listen.ip().is_unspecified());
+        record.local = listen.or_else(|| client.local_addr());
         let front = address.expects_proxy_header(peer.ip()).then(Box::default);
         Self {
             key,

@@ -519,7 +519,7 @@ impl Worker {
         self.generation += 1;
         let token = token(key, self.generation);
         let (places, too_many) = self.admission.enter();
-        let client = Endpoint::connected(stream);
+        let client = Endpoint::accepted(stream);
         let (admission, gauges) = (Arc::clone(&self.admission), Arc::clone(&self.gauges));
         let arrival = Arrival { key, token, client, peer, address, places, admission, gauges };
         let session = entry.insert(Session::new(arrival, &self.member, now));
