@@ -28,6 +28,7 @@ mod modes;
 mod provider;
 mod proxy;
 mod refusal;
+mod settings;
 mod tls_backends;
 mod transfer;
 mod unix;
