@@ -12,6 +12,8 @@
 //! Classes: a thread of our daemon has one by its name ([`HOST`], [`CARD`], [`FLIGHT`], …); a thread
 //! of any other program has the name of its process, so that a proxy is one line of a table.
 //!
+//! [`Account`] is what our daemon says of itself: not by thread but by kind of work.
+//!
 //! What it does not do: it cannot see what a child used that the parent has not waited for.
 //!
 //! Source: `proc(5)`: `/proc/PID/stat`, `/proc/PID/task/TID/{comm,schedstat}`.
@@ -20,6 +22,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
+
+use serde_json::Value;
 
 use crate::Failure;
 
@@ -115,6 +119,60 @@ pub fn usage_of_tree(pid: u32) -> Result<Usage, Failure> {
         ticks[1] += stat.times[1] + stat.times[3];
     }
     Ok(Usage::of(classes, ticks))
+}
+
+/// What our daemon says its CPU time went to (`members` and `cards` of its admin socket), all
+/// members and cards together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Account {
+    /// Connections that are not established.
+    pub handshake: Duration,
+    /// Records of established connections.
+    pub relay: Duration,
+    /// The rest of the event loops: poll, accept, connect, close, deadlines.
+    pub overhead: Duration,
+    /// Simulated cards.
+    pub card: Duration,
+}
+
+impl Account {
+    /// Reads the answers to the questions `members` and `cards`.
+    ///
+    /// # Errors
+    /// They have no such figures; the daemon is of an older version.
+    pub fn read(members: &Value, cards: &Value) -> Result<Self, Failure> {
+        let rows = members.as_array().filter(|rows| !rows.is_empty()).ok_or("no member answers")?;
+        let sum = |column: &str| -> Result<Duration, Failure> {
+            let cells = rows.iter().map(|row| row.get(column).and_then(Value::as_u64));
+            let us: Option<u64> = cells.sum();
+            Ok(Duration::from_micros(us.ok_or_else(|| format!("members: no {column}"))?))
+        };
+        // Queues have no line of their own here: their card has it.
+        let card = cards.as_array().into_iter().flatten().filter_map(|row| row["cpu_us"].as_u64());
+        Ok(Self {
+            handshake: sum("cpu_handshake_us")?,
+            relay: sum("cpu_relay_us")?,
+            overhead: sum("cpu_overhead_us")?,
+            card: Duration::from_micros(card.sum()),
+        })
+    }
+
+    /// All classes of the event loops together: what [`HOST`] counts, but for the last poll.
+    #[must_use]
+    pub fn host(&self) -> Duration {
+        self.handshake + self.relay + self.overhead
+    }
+
+    /// What was used since `before`.
+    #[must_use]
+    pub fn since(&self, before: &Self) -> Self {
+        Self {
+            handshake: self.handshake.saturating_sub(before.handshake),
+            relay: self.relay.saturating_sub(before.relay),
+            overhead: self.overhead.saturating_sub(before.overhead),
+            card: self.card.saturating_sub(before.card),
+        }
+    }
 }
 
 /// The class of a thread of our daemon.
@@ -250,6 +308,27 @@ mod tests {
         assert_eq!(spent.classes.len(), 1, "a class without use is left out: {spent:?}");
         let none = Usage::default().since(&Usage::default());
         assert_eq!((none.total(), none.user), (Duration::ZERO, Duration::ZERO));
+    }
+
+    #[test]
+    fn an_account_adds_up_members_and_cards() {
+        let member = |us: u64| {
+            serde_json::json!({
+                "cpu_handshake_us": us, "cpu_relay_us": 2 * us, "cpu_overhead_us": 3 * us,
+            })
+        };
+        let members = Value::Array(vec![member(10), member(20)]);
+        let cards = serde_json::json!([{"card": 0, "cpu_us": 7}, {"card": 0, "domain": 6}]);
+        let account = Account::read(&members, &cards).unwrap();
+        assert_eq!(
+            (account.relay, account.card),
+            (Duration::from_micros(60), Duration::from_micros(7))
+        );
+        assert_eq!(account.host(), Duration::from_micros(180));
+        let before = Account::read(&Value::Array(vec![member(10)]), &Value::Null).unwrap();
+        assert_eq!(account.since(&before).handshake, Duration::from_micros(20));
+        assert!(Account::read(&serde_json::json!([{"turns": 1}]), &cards).is_err());
+        assert!(Account::read(&Value::Null, &cards).is_err());
     }
 
     #[test]

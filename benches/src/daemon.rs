@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
+use crate::cpu::Account;
 use crate::pki::Issued;
 use crate::{Failure, clock};
 
@@ -261,17 +262,45 @@ impl Daemon {
         Ok(cpu)
     }
 
+    /// What it says its CPU time went to.
+    ///
+    /// # Errors
+    /// It does not answer, or does not know.
+    pub fn account(&self) -> Result<Account, Failure> {
+        account_at(&self.socket())
+    }
+
     /// What the status socket answers to a question; none when it does not know it.
     ///
     /// # Errors
     /// The socket does not answer.
     pub fn ask(&self, question: &str) -> Result<Option<serde_json::Value>, Failure> {
-        let mut socket = UnixStream::connect(self.directory.path().join("admin"))?;
-        writeln!(socket, "{question}")?;
-        let mut answer = String::new();
-        socket.read_to_string(&mut answer)?;
-        Ok(serde_json::from_str(&answer).ok())
+        ask(&self.socket(), question)
     }
+
+    /// Its status socket.
+    #[must_use]
+    pub fn socket(&self) -> PathBuf {
+        self.directory.path().join("admin")
+    }
+}
+
+/// What the daemon behind a status socket says its CPU time went to.
+///
+/// # Errors
+/// It does not answer, or does not know.
+pub fn account_at(socket: &Path) -> Result<Account, Failure> {
+    let answer = |question| ask(socket, question).map(Option::unwrap_or_default);
+    Account::read(&answer("members")?, &answer("cards")?)
+}
+
+/// What a status socket answers to a question; none when it is not understood.
+fn ask(socket: &Path, question: &str) -> Result<Option<serde_json::Value>, Failure> {
+    let mut socket = UnixStream::connect(socket)?;
+    writeln!(socket, "{question}")?;
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer)?;
+    Ok(serde_json::from_str(&answer).ok())
 }
 
 impl Drop for Daemon {

@@ -23,7 +23,7 @@ pub const PORTABLE_MASK: &str = "~0x200000200000000:~0x60020000000";
 
 /// What the mask stands for, in words for people.
 pub const PORTABLE_MEANING: &str = "without the units for AES, PCLMUL, VAES, VPCLMUL and SHA: \
-    about 60 times the CPU time for AES-GCM and 4 times for SHA-256; RSA and elliptic curves are \
+    50 to 60 times the CPU time for AES-GCM and 4 times for SHA-256; RSA and elliptic curves are \
     as fast as ever";
 
 /// Whether this architecture has the provider `portable`.

@@ -39,6 +39,9 @@ fn cards_are_those_that_a_setting_names() {
         assert!(cards.iter().all(|row| row["type"] == kind), "{cards:?}");
         assert_eq!(cards.len(), 3, "a card with a queue for each worker");
         assert!(cards[0]["requests"].as_u64() > Some(0), "{cards:?}");
+        let account = daemon.account().unwrap();
+        let parts = [account.handshake, account.relay, account.overhead, account.card];
+        assert!(parts.iter().all(|part| !part.is_zero()), "{account:?}");
     }
 }
 
