@@ -9,8 +9,8 @@
 //! [`ENDED`]): the process's own clock keeps it, and the parent's that of children it has waited
 //! for. So the error of a reading is a few ticks for each process that lost threads, and none else.
 //!
-//! Classes: a thread of our daemon has one by its name ([`HOST`], [`CARD`], [`FLIGHT`], …); a thread
-//! of any other program has the name of its process, so that a proxy is one line of a table.
+//! Classes: a thread of our daemon has one by its name ([`HOST`], [`CARD`], [`FLIGHT`], …); a
+//! thread of any other program has the name of its process, so that a proxy is one line of a table.
 //!
 //! [`Account`] is what our daemon says of itself: not by thread but by kind of work.
 //!
@@ -100,7 +100,7 @@ pub fn usage_of_tree(pid: u32) -> Result<Usage, Failure> {
         return Err(format!("process {pid} has gone; its CPU time cannot be read").into());
     }
     for process in tree(pid) {
-        // A descendant may end meanwhile: its parent's clock has what it used once it is waited for.
+        // A descendant may end meanwhile; once waited for, it is in its parent's clock.
         let Some(stat) = Stat::of(process) else { continue };
         let threads = threads_of(process);
         let living: Duration = threads.iter().map(|(_, spent)| *spent).sum();

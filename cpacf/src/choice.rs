@@ -9,16 +9,16 @@
 //! process has no effect, so whoever wants `portable` starts the program again with it. Code for
 //! RSA, elliptic curves and ML-KEM is that of `host`: no bit of its features is in the mask.
 //!
-//! Source: `crypto/fipsmodule/cpucap/cpu_intel.c` of AWS-LC: `~` in front of a number takes its bits
-//! away, the first number is leaf 1 (ECX above EDX), the second leaf 7 (ECX above EBX) of CPUID.
+//! Source: `crypto/fipsmodule/cpucap/cpu_intel.c` of AWS-LC: `~` in front of a number takes its
+//! bits away, the first number is leaf 1 (ECX above EDX), the second leaf 7 (ECX above EBX).
 
 use std::sync::OnceLock;
 
 /// The variable that the library reads.
 pub const VARIABLE: &str = "OPENSSL_ia32cap";
 
-/// What it has to say for [`Provider::Portable`]: without PCLMULQDQ (bit 33) and AES (57); SHA (29),
-/// VAES (41) and VPCLMULQDQ (42).
+/// What it has to say for [`Provider::Portable`]: without PCLMULQDQ (bit 33) and AES (57); SHA
+/// (29), VAES (41) and VPCLMULQDQ (42).
 pub const PORTABLE_MASK: &str = "~0x200000200000000:~0x60020000000";
 
 /// What the mask stands for, in words for people.

@@ -4,8 +4,8 @@
 //! is derived from the processor features that the standard library detects and from what the
 //! library below provider `host` is known to choose; nothing is dispatched by it. The library can
 //! be told by the environment variable `OPENSSL_ia32cap` to ignore features. What it then uses
-//! cannot be seen from here, so the answer is [`HostUnit::Masked`], unless the mask is the known one
-//! of provider `portable`.
+//! cannot be seen from here, so the answer is [`HostUnit::Masked`], unless the mask is the known
+//! one of provider `portable`.
 
 use core::fmt;
 

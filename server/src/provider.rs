@@ -1,4 +1,4 @@
-//! `[cpacf] provider = "portable"`: the process starts itself again with the processor's units masked.
+//! `[cpacf] provider = "portable"`: the process starts itself again, the processor's units masked.
 //!
 //! Purpose: the library below cpacf reads its mask from the environment before `main`, so the only
 //! way to it from a configuration file is to execute the same program once more. Process id, file
