@@ -11,6 +11,7 @@
 //!
 //! | module | what it holds |
 //! | --- | --- |
+//! | [`cli`] | the commands of `adjunct-bench` |
 //! | [`clock`] | CPU clocks of threads and processes, pinning |
 //! | [`cpu`] | CPU time of a process tree by class of thread |
 //! | [`spread`] | medians and quartiles, A/B rounds |
@@ -19,17 +20,20 @@
 //! | [`memory`] | handshakes and records without sockets |
 //! | [`provider`] | the two providers and their inline signers |
 //! | [`daemon`] | the daemon under test as a child process |
-//! | [`load`] | the clients: pings at a fixed rate, handshakes in a closed loop |
+//! | [`load`] | the load: handshakes, bulk data, pings, idle connections, and the backend |
+//! | [`outcome`] | what a run of the load came to, as a table and as a line of JSON |
 //!
 //! Deliberately not here: claims. Those come from dated reports with host, commands and spread. The
 //! cards are simulated: a thread of this host does their work, so a figure of `queue`, `fiber` or
 //! `storm` must not be read as a figure of hardware.
 
+pub mod cli;
 pub mod clock;
 pub mod cpu;
 pub mod daemon;
 pub mod load;
 pub mod memory;
+pub mod outcome;
 pub mod pki;
 pub mod provider;
 pub mod spread;

@@ -17,8 +17,14 @@ pub const NAME: &str = "bench.test";
 pub enum Kind {
     /// RSA with 2048 bits.
     Rsa2048,
+    /// RSA with 3072 bits.
+    Rsa3072,
+    /// RSA with 4096 bits.
+    Rsa4096,
     /// ECDSA on P-256.
     P256,
+    /// ECDSA on P-384.
+    P384,
 }
 
 impl Kind {
@@ -27,15 +33,45 @@ impl Kind {
     pub fn name(self) -> &'static str {
         match self {
             Self::Rsa2048 => "RSA-2048",
+            Self::Rsa3072 => "RSA-3072",
+            Self::Rsa4096 => "RSA-4096",
             Self::P256 => "ECDSA P-256",
+            Self::P384 => "ECDSA P-384",
+        }
+    }
+
+    /// What the command line calls it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Rsa2048 => "rsa2048",
+            Self::Rsa3072 => "rsa3072",
+            Self::Rsa4096 => "rsa4096",
+            Self::P256 => "p256",
+            Self::P384 => "p384",
         }
     }
 
     fn key(self) -> Result<KeyPair, rcgen::Error> {
         match self {
             Self::Rsa2048 => KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048),
+            Self::Rsa3072 => KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_3072),
+            Self::Rsa4096 => KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_4096),
             Self::P256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
+            Self::P384 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384),
         }
+    }
+}
+
+impl std::str::FromStr for Kind {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let all = [Self::Rsa2048, Self::Rsa3072, Self::Rsa4096, Self::P256, Self::P384];
+        let plain = text.to_lowercase().replace('-', "");
+        all.into_iter()
+            .find(|kind| kind.word() == plain)
+            .ok_or_else(|| format!("`{text}` is no key: rsa2048, rsa3072, rsa4096, p256 or p384"))
     }
 }
 

@@ -99,8 +99,8 @@ struct OnHost {
 impl InPlace {
     fn load(issued: &Issued) -> Result<Arc<dyn SigningKey>, Failure> {
         Ok(Arc::new(match issued.kind {
-            Kind::P256 => Self::Cpacf(Arc::new(ProtectedKey::load(issued.key())?)),
-            Kind::Rsa2048 => {
+            Kind::P256 | Kind::P384 => Self::Cpacf(Arc::new(ProtectedKey::load(issued.key())?)),
+            Kind::Rsa2048 | Kind::Rsa3072 | Kind::Rsa4096 => {
                 let config = cex::Config { no_card: NoCard::Software, ..cex::Config::default() };
                 let cex = Cex::start(&config)?;
                 for card in &config.cards {

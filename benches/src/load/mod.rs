@@ -9,12 +9,18 @@
 
 mod client;
 mod echo;
+pub mod handshake;
+pub mod pace;
 mod ping;
+pub mod shape;
 mod storm;
 
 pub use client::{Client, any_certificate};
 pub use echo::echo;
+pub use handshake::HandshakeLoad;
+pub use pace::{Moment, Pace, Stop};
 pub use ping::Pings;
+pub use shape::{KeyKind, Kind, Shape, Version};
 pub use storm::Storm;
 
 use crate::Failure;
