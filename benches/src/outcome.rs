@@ -101,8 +101,31 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut table = Table::new(&self.scenario, &["", "value"]);
-        table.row([self.unit.to_owned(), self.units.to_string()]);
+        let mut table = Table::new(&self.scenario, &["", ""]);
+        let mut row = |name: &str, value: String| table.row([name.to_owned(), value]);
+        row(self.unit, self.units.to_string());
+        row("seconds", format!("{:.3}", self.elapsed.as_secs_f64()));
+        row(&format!("{}/s", self.unit), format!("{:.1}", self.rate));
+        for (name, of) in [("latency", &self.latency), ("transaction", &self.transaction)] {
+            let Some(of) = of.as_ref().filter(|of| !of.is_empty()) else { continue };
+            for (quantile, value) in summary(of) {
+                if !matches!(quantile, "count" | "mean") {
+                    row(&format!("{name} {quantile} us"), format!("{value:.1}"));
+                }
+            }
+        }
+        row("broken", self.errors.to_string());
+        row("missed", self.missed.to_string());
+        for (name, value) in &self.notes {
+            match value {
+                Value::Null => {}
+                Value::String(text) => row(name, text.clone()),
+                Value::Number(number) if number.is_f64() => {
+                    row(name, format!("{:.3}", number.as_f64().unwrap_or_default()));
+                }
+                value => row(name, value.to_string()),
+            }
+        }
         write!(f, "{table}")
     }
 }

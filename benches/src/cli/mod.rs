@@ -9,6 +9,8 @@ use clap::{Parser, Subcommand};
 
 use crate::Failure;
 
+mod backend;
+mod common;
 mod handshake;
 
 /// What TLS endpoints cost, ours and others.
@@ -25,13 +27,15 @@ pub struct Arguments {
 pub enum Command {
     /// Handshakes, full or resumed, in a closed loop or at a rate
     Handshake(handshake::Options),
+    /// The backend behind the endpoint: echoes, sends and checks; prints its address
+    Backend(backend::Options),
 }
 
 /// The program.
 #[must_use]
 #[allow(clippy::print_stderr, reason = "the command line prints")]
 pub fn main() -> ExitCode {
-    match run(Arguments::parse()) {
+    match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {
             eprintln!("adjunct-bench: {e}");
@@ -40,8 +44,9 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(arguments: Arguments) -> Result<(), Failure> {
-    match arguments.command {
+fn run(arguments: &Arguments) -> Result<(), Failure> {
+    match &arguments.command {
         Command::Handshake(options) => handshake::run(options),
+        Command::Backend(options) => backend::run(options),
     }
 }

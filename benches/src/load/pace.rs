@@ -4,7 +4,21 @@
 //! latency counts from then, whether or not it could begin then. A server that stalls is charged
 //! for all that it delayed (no coordinated omission).
 
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::time::{Duration, Instant};
+
+use mio::unix::SourceFd;
+use mio::{Interest, Registry, Token};
+use rustix::time::{
+    Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec, timerfd_create,
+    timerfd_settime,
+};
+
+use crate::Failure;
+
+/// Most a ticker wakes up: below this distance several units are begun at a time.
+const TICK_MIN: Duration = Duration::from_micros(100);
+const TICK_MAX: Duration = Duration::from_millis(50);
 
 /// How fast the load works.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -13,6 +27,15 @@ pub enum Pace {
     Closed,
     /// So many a second in all, whatever the server does.
     Rate(f64),
+}
+
+impl std::fmt::Display for Pace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Closed => f.write_str("closed loop"),
+            Self::Rate(rate) => write!(f, "{rate}/s"),
+        }
+    }
 }
 
 /// When a run ends, the warm-up apart.
@@ -67,6 +90,35 @@ impl Schedule {
             self.next += 1;
             due
         })
+    }
+}
+
+/// Wakes a poll as often as units are due: a poll's own timeout counts whole milliseconds.
+#[derive(Debug)]
+pub struct Ticker(OwnedFd);
+
+impl Ticker {
+    /// Ticks for so many units a second.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn new(registry: &Registry, token: Token, per_second: f64) -> Result<Self, Failure> {
+        let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
+        let timer = timerfd_create(TimerfdClockId::Monotonic, flags)?;
+        let distance = (1.0 / per_second).clamp(TICK_MIN.as_secs_f64(), TICK_MAX.as_secs_f64());
+        let period = Timespec {
+            tv_sec: 0,
+            tv_nsec: i64::from(Duration::from_secs_f64(distance).subsec_nanos()),
+        };
+        let spec = Itimerspec { it_interval: period, it_value: period };
+        timerfd_settime(&timer, TimerfdTimerFlags::empty(), &spec)?;
+        registry.register(&mut SourceFd(&timer.as_raw_fd()), token, Interest::READABLE)?;
+        Ok(Self(timer))
+    }
+
+    /// Takes note of a tick; how many there were does not matter, what is due says the schedule.
+    pub fn ticked(&self) {
+        let _ = rustix::io::read(&self.0, &mut [0; 8]);
     }
 }
 
