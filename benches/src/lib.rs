@@ -2,7 +2,7 @@
 //!
 //! Purpose: say what one piece costs, and notice when it starts to cost more. The criterion files
 //! answer one question each about a piece (`record`, `handshake`, `queue`); `provider` and `fiber`
-//! compare in one run; the programs `storm` and `idle` start the daemon and put load on it. How to
+//! compare in one run; the program `adjunct-bench` puts load on any TLS endpoint. How to
 //! run and how to read them is in the README of this package.
 //!
 //! Invariants: what is compared is run alternately in one process, so that a noisy neighbour hits

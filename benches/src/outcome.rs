@@ -22,9 +22,7 @@ const LATENCY_MAX: Duration = Duration::from_secs(120);
 /// # Errors
 /// None in practice: the bounds are constants.
 pub fn histogram() -> Result<Histogram<u64>, Failure> {
-    let mut histogram = Histogram::new_with_max(1_000_000, 3)?;
-    histogram.auto(true);
-    Ok(histogram)
+    Ok(Histogram::new_with_max(u64::try_from(LATENCY_MAX.as_nanos())?, 3)?)
 }
 
 /// Records a latency in nanoseconds.
@@ -101,32 +99,42 @@ impl Outcome {
 
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut table = Table::new(&self.scenario, &["", ""]);
+        let mut table = Table::new(&self.scenario, &[self.unit, &self.units.to_string()]);
         let mut row = |name: &str, value: String| table.row([name.to_owned(), value]);
-        row(self.unit, self.units.to_string());
         row("seconds", format!("{:.3}", self.elapsed.as_secs_f64()));
         row(&format!("{}/s", self.unit), format!("{:.1}", self.rate));
         for (name, of) in [("latency", &self.latency), ("transaction", &self.transaction)] {
-            let Some(of) = of.as_ref().filter(|of| !of.is_empty()) else { continue };
-            for (quantile, value) in summary(of) {
-                if !matches!(quantile, "count" | "mean") {
-                    row(&format!("{name} {quantile} us"), format!("{value:.1}"));
-                }
+            let Some(of) = of else { continue };
+            let Quantiles { p50, p90, p99, p999, max, .. } = Quantiles::of(of);
+            let values = [("p50", p50), ("p90", p90), ("p99", p99), ("p99.9", p999), ("max", max)];
+            for (quantile, value) in values {
+                row(&format!("{name} {quantile} us"), format!("{value:.1}"));
             }
         }
         row("broken", self.errors.to_string());
         row("missed", self.missed.to_string());
         for (name, value) in &self.notes {
             match value {
-                Value::Null => {}
-                Value::String(text) => row(name, text.clone()),
-                Value::Number(number) if number.is_f64() => {
-                    row(name, format!("{:.3}", number.as_f64().unwrap_or_default()));
+                Value::Object(values) => {
+                    values
+                        .iter()
+                        .for_each(|(key, value)| row(&format!("{name} {key}"), text(value)));
                 }
-                value => row(name, value.to_string()),
+                Value::Null => {}
+                value => row(name, text(value)),
             }
         }
         write!(f, "{table}")
+    }
+}
+
+fn text(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) if number.is_f64() => {
+            format!("{:.3}", number.as_f64().unwrap_or_default())
+        }
+        value => value.to_string(),
     }
 }
 
@@ -134,21 +142,64 @@ fn seconds<S: Serializer>(time: &Duration, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_f64(time.as_secs_f64())
 }
 
-/// Quantiles in microseconds with the count behind them.
-#[must_use]
-pub fn summary(of: &Histogram<u64>) -> BTreeMap<&'static str, f64> {
-    let at = |quantile: f64| of.value_at_quantile(quantile) as f64 / 1e3;
-    BTreeMap::from([
-        ("count", of.len() as f64),
-        ("mean", of.mean() / 1e3),
-        ("p50", at(0.5)),
-        ("p90", at(0.9)),
-        ("p99", at(0.99)),
-        ("p999", at(0.999)),
-        ("max", of.max() as f64 / 1e3),
-    ])
+/// Quantiles in microseconds, and how many values are behind them.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Quantiles {
+    /// How many values there are.
+    pub count: u64,
+    /// Their mean: for sums, not to judge by.
+    pub mean: f64,
+    /// Half of them are below.
+    pub p50: f64,
+    /// 90 % are below.
+    pub p90: f64,
+    /// 99 % are below.
+    pub p99: f64,
+    /// 99.9 % are below.
+    pub p999: f64,
+    /// The largest.
+    pub max: f64,
+}
+
+impl Quantiles {
+    /// Of a histogram of nanoseconds.
+    #[must_use]
+    pub fn of(histogram: &Histogram<u64>) -> Self {
+        let at = |quantile: f64| histogram.value_at_quantile(quantile) as f64 / 1e3;
+        Self {
+            count: histogram.len(),
+            mean: histogram.mean() / 1e3,
+            p50: at(0.5),
+            p90: at(0.9),
+            p99: at(0.99),
+            p999: at(0.999),
+            max: histogram.max() as f64 / 1e3,
+        }
+    }
 }
 
 fn quantiles<S: Serializer>(of: &Option<Histogram<u64>>, to: S) -> Result<S::Ok, S::Error> {
-    of.as_ref().map(summary).serialize(to)
+    of.as_ref().map(Quantiles::of).serialize(to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn latencies_are_told_in_microseconds_and_notes_beside_them() {
+        let mut outcome = Outcome::new("latency", "pings");
+        let mut latency = histogram().unwrap();
+        record(&mut latency, Duration::from_millis(5));
+        record(&mut latency, Duration::from_secs(1000));
+        outcome.latency = Some(latency);
+        outcome.note("pid", 5);
+        let line: Value = serde_json::from_str(&outcome.json().unwrap()).unwrap();
+        let p50 = line["latency_us"]["p50"].as_f64().unwrap();
+        assert!((p50 - 5000.0).abs() < 10.0, "{p50}");
+        let max = line["latency_us"]["max"].as_f64().unwrap();
+        assert!(max > 100e6, "{max}");
+        assert_eq!((&line["pid"], &line["transaction_us"]), (&Value::from(5), &Value::Null));
+        assert!(outcome.to_string().contains("latency p99.9 us"));
+    }
 }

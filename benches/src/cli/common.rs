@@ -1,6 +1,7 @@
 //! What several commands share: where to, which handshake, for how long, and how to tell.
 #![allow(clippy::print_stdout, clippy::print_stderr, reason = "the command line prints")]
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::net::{SocketAddr, ToSocketAddrs as _};
 use std::path::PathBuf;
@@ -10,7 +11,8 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use rustls::{CipherSuite, NamedGroup};
 
-use crate::load::{KeyKind, Kind, Moment, Shape, Version, shape};
+use crate::cpu::{self, Usage};
+use crate::load::{KeyKind, Kind, Moment, Shape, Target, Version, shape};
 use crate::outcome::Outcome;
 use crate::{Failure, clock, pki};
 
@@ -59,6 +61,18 @@ impl Peer {
         let Some(path) = &self.ca else { return Ok(None) };
         let text = std::fs::read_to_string(path);
         text.map(Some).map_err(|e| format!("--ca {}: {e}", path.display()).into())
+    }
+
+    /// Whom established connections are with.
+    pub(super) fn target(&self, address: &str, shape: Shape) -> Result<Target, Failure> {
+        Ok(Target {
+            server_name: self.server_name.clone(),
+            ca: self.ca()?,
+            shape,
+            deadline: self.deadline()?,
+            processors: self.processors()?,
+            ..Target::new(resolve(address)?)
+        })
     }
 
     pub(super) fn deadline(&self) -> Result<Duration, Failure> {
@@ -113,12 +127,26 @@ impl Asked {
 /// How long.
 #[derive(Debug, Clone, Args)]
 pub(super) struct Times {
-    /// Counted part, in seconds
-    #[arg(long, default_value_t = 10.0)]
-    pub seconds: f64,
+    /// Counted part, in seconds; 10 unless the command has its own
+    #[arg(long)]
+    pub seconds: Option<f64>,
     /// What is not counted before it, in seconds
     #[arg(long, default_value_t = 1.0)]
     pub warmup: f64,
+}
+
+impl Times {
+    pub(super) fn seconds(&self) -> f64 {
+        self.seconds.unwrap_or(10.0)
+    }
+
+    pub(super) fn counted(&self) -> Result<Duration, Failure> {
+        seconds("--seconds", self.seconds())
+    }
+
+    pub(super) fn warmup(&self) -> Result<Duration, Failure> {
+        seconds("--warmup", self.warmup)
+    }
 }
 
 /// Runs a load with a progress bar, reads CPU around its counted part, tells what it came to.
@@ -154,14 +182,13 @@ pub(super) fn valid(outcome: &Outcome) -> Result<(), Failure> {
         .into())
 }
 
-/// CPU of a process tree around the counted part of a run.
+/// CPU of a process tree around the counted part of a run, and the progress of the run.
 pub(super) struct Meter {
     pid: Option<u32>,
-    before: Option<Vec<(String, Duration)>>,
-    after: Option<Vec<(String, Duration)>>,
+    readings: Vec<Result<Usage, Failure>>,
     /// On standard error, and only when that is a terminal.
     pub(super) bar: ProgressBar,
-    length: Duration,
+    seconds: f64,
 }
 
 impl Meter {
@@ -173,31 +200,42 @@ impl Meter {
         };
         bar.set_message("warming up");
         bar.enable_steady_tick(Duration::from_millis(250));
-        let length = Duration::try_from_secs_f64(seconds).unwrap_or_default();
-        Self { pid, before: None, after: None, bar, length }
+        Self { pid, readings: Vec::new(), bar, seconds }
     }
 
     pub(super) fn take(&mut self, moment: Moment) {
-        let threads = self.pid.and_then(|pid| clock::threads_of(pid).ok());
-        match moment {
-            Moment::Begin => {
-                self.before = threads;
-                let text = format!("{{spinner}} {{elapsed}} of {} s", self.length.as_secs());
-                if let Ok(style) = ProgressStyle::with_template(&text) {
-                    self.bar.set_style(style);
-                }
-                self.bar.reset_elapsed();
+        if let Some(pid) = self.pid {
+            self.readings.push(cpu::usage_of_tree(pid));
+        }
+        if moment == Moment::Begin {
+            let text = format!("{{spinner}} {{elapsed}} of {:.0}s", self.seconds);
+            if let Ok(style) = ProgressStyle::with_template(&text) {
+                self.bar.set_style(style);
             }
-            Moment::End => self.after = threads,
+            self.bar.reset_elapsed();
         }
     }
 
-    pub(super) fn note(&self, _: &mut Outcome) -> Result<(), Failure> {
-        if let Some(pid) = self.pid
-            && (self.before.is_none() || self.after.is_none())
-        {
-            return Err(format!("--pid {pid}: there is no such process, or it has ended").into());
+    /// What was used, in seconds and for each unit in microseconds.
+    pub(super) fn note(&mut self, outcome: &mut Outcome) -> Result<(), Failure> {
+        let mut readings = self.readings.drain(..);
+        let (Some(before), Some(after)) = (readings.next(), readings.next()) else {
+            return Ok(());
+        };
+        let used = after?.since(&before?);
+        outcome.note("cpu_user_s", used.user.as_secs_f64());
+        outcome.note("cpu_system_s", used.system.as_secs_f64());
+        outcome.note("cpu_total_s", used.total().as_secs_f64());
+        let each = |time: Duration| time.as_secs_f64() * 1e6 / outcome.units as f64;
+        if outcome.units > 0 && outcome.unit != "connections" {
+            let (user, system, total) = (each(used.user), each(used.system), each(used.total()));
+            outcome.note("cpu_user_us_per_unit", user);
+            outcome.note("cpu_system_us_per_unit", system);
+            outcome.note("cpu_total_us_per_unit", total);
         }
+        let classes = used.classes.iter().map(|(name, time)| (name.clone(), time.as_secs_f64()));
+        let classes: BTreeMap<String, f64> = classes.collect();
+        outcome.note("cpu_classes_s", serde_json::to_value(classes)?);
         Ok(())
     }
 }

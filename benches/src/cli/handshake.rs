@@ -18,7 +18,7 @@ pub struct Options {
     #[command(flatten)]
     pub(super) how: How,
     /// Exactly so many handshakes instead of a time
-    #[arg(long, conflicts_with = "seconds")]
+    #[arg(long)]
     count: Option<u64>,
 }
 
@@ -31,13 +31,13 @@ pub(super) struct How {
     /// Open loop: so many handshakes a second; without it every client begins anew when it is done
     #[arg(long, value_parser = common::rate)]
     pub rate: Option<f64>,
-    /// Connections at a time
-    #[arg(long, default_value_t = 64)]
-    pub clients: usize,
+    /// Connections at a time; 64 unless the command has its own
+    #[arg(long)]
+    pub clients: Option<usize>,
     /// Bytes of the request
     #[arg(long, default_value_t = 64)]
     pub request_bytes: usize,
-    /// What must come back: echo (our backend, or any that echoes), any (to a request of HTTP), none
+    /// What must come back: echo (from our backend), any (to a request of HTTP), none
     #[arg(long, default_value = "echo")]
     pub response: Response,
     /// Offer the session of the connection before although full handshakes are asked for
@@ -59,11 +59,11 @@ impl How {
             ca: peer.ca()?,
             offer_sessions: self.offer_sessions,
             pace: self.rate.map_or(Pace::Closed, Pace::Rate),
-            clients: self.clients,
+            clients: self.clients.unwrap_or(64),
             request_bytes: self.request_bytes,
             response: self.response,
-            stop: Stop::After(common::seconds("--seconds", times.seconds)?),
-            warmup: common::seconds("--warmup", times.warmup)?,
+            stop: Stop::After(times.counted()?),
+            warmup: times.warmup()?,
             deadline: peer.deadline()?,
             processors: peer.processors()?,
             ..HandshakeLoad::new(common::resolve(address)?, asked.shape(self.kind))
@@ -78,5 +78,5 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     if let Some(count) = *count {
         load.stop = Stop::Count(count);
     }
-    common::tell(&endpoint.peer, times.seconds, |on| load.run(on))
+    common::tell(&endpoint.peer, times.seconds(), |on| load.run(on))
 }

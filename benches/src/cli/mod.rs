@@ -10,8 +10,13 @@ use clap::{Parser, Subcommand};
 use crate::Failure;
 
 mod backend;
+mod bulk;
 mod common;
 mod handshake;
+mod idle;
+mod latency;
+mod modes;
+mod storm;
 
 /// What TLS endpoints cost, ours and others.
 #[derive(Debug, Parser)]
@@ -27,6 +32,14 @@ pub struct Arguments {
 pub enum Command {
     /// Handshakes, full or resumed, in a closed loop or at a rate
     Handshake(handshake::Options),
+    /// As much data as goes, checked at both ends
+    Bulk(bulk::Options),
+    /// Connections that are held: memory each, CPU of all
+    Idle(idle::Options),
+    /// Pings on established connections
+    Latency(latency::Options),
+    /// Pings on established connections while others make handshakes
+    Storm(storm::Options),
     /// The backend behind the endpoint: echoes, sends and checks; prints its address
     Backend(backend::Options),
 }
@@ -47,6 +60,20 @@ pub fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), Failure> {
     match &arguments.command {
         Command::Handshake(options) => handshake::run(options),
+        Command::Bulk(options) => bulk::run(options),
+        Command::Idle(options) => idle::run(options),
+        Command::Latency(options) => latency::run(options),
+        Command::Storm(options) => storm::run(options),
         Command::Backend(options) => backend::run(options),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        super::Arguments::command().debug_assert();
     }
 }

@@ -259,7 +259,7 @@ impl Running<'_> {
                 return Ok(());
             }
             let may_begin = phase.latest.is_none_or(|latest| now < latest);
-            let more = may_begin && self.begin_due(schedule.as_mut(), &mut phase, now)?;
+            let more = may_begin && self.begin_due(schedule, &mut phase, now)?;
             if phase.drains && !more && self.free.len() == self.clients.len() {
                 return Ok(());
             }
@@ -270,7 +270,7 @@ impl Running<'_> {
     /// Begins what is due; false when nothing will be due in this phase any more.
     fn begin_due(
         &mut self,
-        schedule: Option<&mut (Schedule, Ticker)>,
+        schedule: &mut Option<(Schedule, Ticker)>,
         phase: &mut Phase,
         now: Instant,
     ) -> Result<bool, Failure> {
@@ -355,10 +355,12 @@ impl Running<'_> {
                 if done.resets {
                     self.tally.resets += 1;
                 }
-                let counts = phase.counts.is_some_and(|from| done.due >= from);
-                // In a closed loop what ends while it is counted is a unit, wherever it began.
-                let closed = self.load.pace == Pace::Closed && phase.counts.is_some();
-                self.tally.unit(counts || closed, done.handshake, done.transaction);
+                let timed = match self.load.pace {
+                    // What ends while it is counted is a unit, wherever it began.
+                    Pace::Closed => self.tally.is_counting(),
+                    Pace::Rate(_) => phase.counts.is_some_and(|from| done.due >= from),
+                };
+                self.tally.unit(timed, done.handshake, Some(done.transaction));
                 Ok(())
             }
             Err(fault) => {

@@ -1,36 +1,49 @@
-//! The load: light clients, non-blocking, hundreds in a thread.
+//! The load: light clients, non-blocking, hundreds in a thread, and the backend they reach.
 //!
-//! Invariants: latency of pings is counted from the moment at which a ping was *due*, sent or not,
-//! so that a server that stalls is charged for the pings that could not be sent meanwhile (no
-//! coordinated omission); the storm is a closed loop, so that its rate is what the server does.
+//! | module | what it holds |
+//! | --- | --- |
+//! | [`handshake`] | handshakes of a given shape, one connection after the other |
+//! | [`bulk`] | as much data as goes, down, up or both |
+//! | [`latency`] | pings on established connections |
+//! | [`idle`] | connections that are held |
+//! | [`storm`] | handshakes and pings at once |
+//! | [`backend`] | echoes, sends and checks, behind the endpoint |
+//! | [`shape`], [`pace`] | what is asked for, and when |
 //!
-//! The clients check signatures but trust any certificate: a chain is the client's cost, not the
-//! server's.
+//! Invariants: what is not as asked for (other data, less data, another kind of handshake) ends the
+//! run with an error and makes no figure; latency at a rate counts from the moment at which a unit
+//! was *due*, begun or not, so that a server that stalls is charged for all it delayed (no
+//! coordinated omission); nothing waits without a deadline.
+//!
+//! The clients check signatures but trust any certificate unless they are given a CA: a chain is
+//! the client's cost, not the server's.
 
 pub mod backend;
-mod client;
-mod echo;
+pub mod bulk;
 pub mod fault;
 pub mod handshake;
+pub mod idle;
+pub mod latency;
+mod lines;
 pub mod pace;
 pub mod pattern;
-mod ping;
 pub mod protocol;
 pub mod shape;
-mod storm;
+pub mod storm;
 mod tally;
 mod transaction;
 pub mod trust;
 pub mod wire;
 
 pub use backend::{Backend, backend};
-pub use client::{Client, any_certificate};
-pub use echo::echo;
+pub use bulk::{BulkLoad, Direction};
 pub use handshake::{HandshakeLoad, Response};
+pub use idle::IdleLoad;
+pub use latency::LatencyLoad;
+pub use lines::Target;
 pub use pace::{Moment, Pace, Stop};
-pub use ping::Pings;
 pub use shape::{KeyKind, Kind, Shape, Version};
-pub use storm::Storm;
+pub use storm::StormLoad;
 
 use crate::{Failure, clock};
 

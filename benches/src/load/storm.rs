@@ -1,112 +1,94 @@
-//! A closed loop of full handshakes: each client connects anew when it is established.
+//! Pings on established connections while others make handshakes.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
-use std::thread::JoinHandle;
-use std::time::Duration;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
-use mio::{Events, Poll, Token};
-use rustls::client::ClientConfig;
-
-use super::client::{Client, any_certificate};
+use super::handshake::HandshakeLoad;
+use super::latency::LatencyLoad;
+use super::pace::Moment;
+use crate::outcome::Outcome;
 use crate::{Failure, clock};
 
-/// How far the loop's own thread steps back behind pings and backend, which share its processor.
+/// How far the handshakes step back behind pings and backend, which share their processor.
 const NICE: i32 = 19;
 
-#[derive(Debug, Default)]
-struct Shared {
-    stop: AtomicBool,
-    handshakes: AtomicU64,
-    failures: AtomicU64,
+/// Both loads at once, each in a thread of its own.
+#[derive(Debug, Clone)]
+pub struct StormLoad {
+    /// The pings.
+    pub pings: LatencyLoad,
+    /// The handshakes.
+    pub handshakes: HandshakeLoad,
 }
 
-/// A running storm; ends when dropped.
-#[derive(Debug)]
-pub struct Storm {
-    shared: Arc<Shared>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl Storm {
-    /// Starts `clients` clients in one thread on the given processors.
+impl StormLoad {
+    /// Runs both; outcome of the pings, outcome of the handshakes.
+    ///
+    /// Both begin when the connections of the pings are established and every client that is to
+    /// resume has a session; the moments are those of the handshakes, so that CPU time between them
+    /// belongs to their number.
     ///
     /// # Errors
-    /// Those of the system and of rustls.
-    pub fn start(
-        address: SocketAddr,
-        clients: usize,
-        processors: &[usize],
-    ) -> Result<Self, Failure> {
-        let shared = Arc::new(Shared::default());
-        let config = any_certificate()?;
-        let poll = Poll::new()?;
-        let (inside, processors) = (Arc::clone(&shared), processors.to_vec());
-        let thread = std::thread::Builder::new().name("storm".to_owned()).spawn(move || {
-            // Not confined or not nice is worse, but still a storm; the table shows its rate.
-            let _ = clock::pin(&processors);
-            let _ = rustix::process::setpriority_process(None, NICE);
-            if run(poll, address, clients, &config, &inside).is_err() {
-                inside.failures.fetch_add(1, Relaxed);
+    /// Those of either.
+    pub fn run(&self, on: &mut (dyn FnMut(Moment) + Send)) -> Result<(Outcome, Outcome), Failure> {
+        let (ready, called_off) = (Barrier::new(2), AtomicBool::new(false));
+        std::thread::scope(|scope| {
+            let (ready, called_off) = (&ready, &called_off);
+            let storm = std::thread::Builder::new().name("storm".to_owned());
+            let storm = storm.spawn_scoped(scope, move || {
+                let prepared = self.pin_behind().and_then(|()| self.handshakes.prepare());
+                called_off.fetch_or(prepared.is_err(), Relaxed);
+                ready.wait();
+                let prepared = prepared?;
+                if called_off.load(Relaxed) {
+                    return Err("the pings did not begin".into());
+                }
+                prepared.run(on)
+            })?;
+            let pings = super::pinned(&self.pings.target.processors, || {
+                // Without it a ping waits for the time slice of a handshake: no more than that.
+                let _ = adjunct::scheduling::short_slices();
+                let prepared = self.pings.prepare();
+                called_off.fetch_or(prepared.is_err(), Relaxed);
+                ready.wait();
+                let prepared = prepared?;
+                if called_off.load(Relaxed) {
+                    return Err("the handshakes did not begin".into());
+                }
+                prepared.run(&mut |_| {})
+            });
+            let handshakes: Result<Outcome, Failure> =
+                storm.join().map_err(|_| "the thread of the handshakes panicked")?;
+            match (pings, handshakes) {
+                (Ok(mut pings), Ok(mut handshakes)) => {
+                    "storm: pings".clone_into(&mut pings.scenario);
+                    "storm: handshakes".clone_into(&mut handshakes.scenario);
+                    Ok((pings, handshakes))
+                }
+                // Who did not begin because of the other has nothing to say.
+                (Err(why), Err(_)) if !why.to_string().ends_with("did not begin") => Err(why),
+                (_, Err(why)) | (Err(why), _) => Err(why),
             }
-        })?;
-        Ok(Self { shared, thread: Some(thread) })
+        })
     }
 
-    /// Handshakes completed so far.
-    #[must_use]
-    pub fn handshakes(&self) -> u64 {
-        self.shared.handshakes.load(Relaxed)
+    /// The pings alone, as they are in [`Self::run`]: what there is to compare with.
+    ///
+    /// # Errors
+    /// Those of the pings.
+    pub fn calm(&self, on: &mut dyn FnMut(Moment)) -> Result<Outcome, Failure> {
+        super::pinned(&self.pings.target.processors, || {
+            let _ = adjunct::scheduling::short_slices();
+            self.pings.prepare()?.run(on)
+        })
     }
 
-    /// Handshakes that failed so far.
-    #[must_use]
-    pub fn failures(&self) -> u64 {
-        self.shared.failures.load(Relaxed)
-    }
-}
-
-impl Drop for Storm {
-    fn drop(&mut self) {
-        self.shared.stop.store(true, Relaxed);
-        if let Some(thread) = self.thread.take() {
-            // A panic of it has been printed already.
-            let _ = thread.join();
+    fn pin_behind(&self) -> Result<(), Failure> {
+        if !self.handshakes.processors.is_empty() {
+            clock::pin(&self.handshakes.processors)?;
         }
+        // Not nice is worse, but still a storm.
+        let _ = rustix::process::setpriority_process(None, NICE);
+        Ok(())
     }
-}
-
-fn run(
-    mut poll: Poll,
-    address: SocketAddr,
-    count: usize,
-    config: &Arc<ClientConfig>,
-    shared: &Shared,
-) -> Result<(), Failure> {
-    let mut clients = Vec::with_capacity(count);
-    for key in 0..count {
-        clients.push(Client::connect(address, config, poll.registry(), Token(key))?);
-    }
-    let mut events = Events::with_capacity(256);
-    let mut ignored = Vec::new();
-    while !shared.stop.load(Relaxed) {
-        match poll.poll(&mut events, Some(Duration::from_millis(50))) {
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
-            result => result?,
-        }
-        for event in &events {
-            let Token(key) = event.token();
-            let Some(client) = clients.get_mut(key) else { continue };
-            let counter = match client.advance(&mut ignored) {
-                Ok(true) if !client.is_established() => continue,
-                Ok(true) => &shared.handshakes,
-                Ok(false) | Err(_) => &shared.failures,
-            };
-            counter.fetch_add(1, Relaxed);
-            *client = Client::connect(address, config, poll.registry(), Token(key))?;
-            ignored.clear();
-        }
-    }
-    Ok(())
 }

@@ -42,6 +42,11 @@ impl Tally {
         self.counting = true;
     }
 
+    /// Whether they do.
+    pub(super) fn is_counting(&self) -> bool {
+        self.counting
+    }
+
     /// From now on they do not; what was due before still has a latency.
     pub(super) fn end(&mut self, elapsed: Duration) {
         self.counting = false;
@@ -49,12 +54,19 @@ impl Tally {
     }
 
     /// A unit is done. Its latency counts when `timed`.
-    pub(super) fn unit(&mut self, timed: bool, latency: Duration, transaction: Duration) {
+    pub(super) fn unit(&mut self, timed: bool, latency: Duration, transaction: Option<Duration>) {
         self.outcome.units += u64::from(self.counting);
         if timed {
             record(&mut self.latency, latency);
-            record(&mut self.transaction, transaction);
+            if let Some(transaction) = transaction {
+                record(&mut self.transaction, transaction);
+            }
         }
+    }
+
+    /// Units are counted by the caller: these are all.
+    pub(super) fn units(&mut self, all: u64) {
+        self.outcome.units = all;
     }
 
     /// A unit was due and never begun; so long it had waited.
@@ -92,8 +104,8 @@ impl Tally {
     pub(super) fn outcome(self) -> Outcome {
         let mut outcome = self.outcome;
         outcome.rate = outcome.units as f64 / outcome.elapsed.as_secs_f64().max(1e-9);
-        outcome.latency = Some(self.latency);
-        outcome.transaction = Some(self.transaction);
+        outcome.latency = Some(self.latency).filter(|h| !h.is_empty());
+        outcome.transaction = Some(self.transaction).filter(|h| !h.is_empty());
         outcome.note("resets", self.resets);
         outcome
     }

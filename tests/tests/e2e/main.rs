@@ -24,6 +24,7 @@ mod health;
 mod hostile;
 mod lifecycle;
 mod limits;
+mod load;
 mod modes;
 mod provider;
 mod proxy;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use adjunct_bench::daemon::{Cards, Daemon, Setting};
-use adjunct_bench::load::{Pings, echo};
+use adjunct_bench::load::{LatencyLoad, Stop, Target, backend};
 use adjunct_bench::pki::{Issued, Kind};
 use adjunct_tests::adjunct;
 use rustix::thread::{CpuSet, sched_getaffinity};
@@ -15,8 +15,10 @@ fn served(setting: &Setting<'_>) -> Daemon {
     let command = adjunct!().command(&[]);
     let daemon = Daemon::start(Path::new(command.get_program()), setting)
         .unwrap_or_else(|error| panic!("{setting:?}: {error}"));
-    let mut pings = Pings::connect(daemon.address, 1).unwrap();
-    pings.run(Duration::from_millis(5), Duration::from_millis(20)).unwrap();
+    let (stop, warmup) = (Stop::Count(4), Duration::ZERO);
+    let target = Target::new(daemon.address);
+    let pings = LatencyLoad { connections: 1, stop, warmup, ..LatencyLoad::new(target) };
+    pings.run(&mut |_| {}).unwrap();
     daemon
 }
 
@@ -31,7 +33,7 @@ fn processors() -> Vec<usize> {
 
 #[test]
 fn cards_are_those_that_a_setting_names() {
-    let (rsa, backend) = (Issued::new(Kind::Rsa2048).unwrap(), echo(&processors()).unwrap());
+    let (rsa, backend) = (Issued::new(Kind::Rsa2048).unwrap(), backend(&processors()).unwrap());
     let base = Setting::new(backend, &rsa, &processors());
     for kind in ["CEX8A", "CEX8C"] {
         let daemon = served(&Setting { workers: 2, cards: Cards::one(kind), ..base.clone() });
@@ -47,7 +49,7 @@ fn cards_are_those_that_a_setting_names() {
 
 #[test]
 fn without_cards_the_host_signs_whatever_the_offload() {
-    let (rsa, backend) = (Issued::new(Kind::Rsa2048).unwrap(), echo(&processors()).unwrap());
+    let (rsa, backend) = (Issued::new(Kind::Rsa2048).unwrap(), backend(&processors()).unwrap());
     let base = Setting::new(backend, &rsa, &processors());
     for offload in ["fiber", "pool", "inline"] {
         let daemon = served(&Setting { offload, cards: Cards::None, ..base.clone() });
@@ -58,7 +60,7 @@ fn without_cards_the_host_signs_whatever_the_offload() {
 
 #[test]
 fn ecdsa_certificates_and_both_versions_are_served_by_cpacf() {
-    let (ec, backend) = (Issued::new(Kind::P256).unwrap(), echo(&processors()).unwrap());
+    let (ec, backend) = (Issued::new(Kind::P256).unwrap(), backend(&processors()).unwrap());
     let base = Setting::new(backend, &ec, &processors());
     let versions = vec!["1.2", "1.3"];
     let cards = Cards::one("CEX8A");
