@@ -14,6 +14,7 @@
 //! | [`cli`] | the commands of `adjunct-bench` |
 //! | [`clock`] | CPU clocks of threads and processes, pinning |
 //! | [`cpu`] | CPU time of a process tree by class of thread |
+//! | [`report`] | a measurement as a directory: raw lines, summary, page, pictures, comparison |
 //! | [`spread`] | medians and quartiles, A/B rounds |
 //! | [`table`] | aligned tables |
 //! | [`pki`] | throwaway certificates |
@@ -36,6 +37,7 @@ pub mod memory;
 pub mod outcome;
 pub mod pki;
 pub mod provider;
+pub mod report;
 pub mod spread;
 pub mod table;
 

@@ -12,6 +12,7 @@ use crate::Failure;
 mod backend;
 mod bulk;
 mod common;
+mod diff;
 mod handshake;
 mod idle;
 mod latency;
@@ -42,6 +43,8 @@ pub enum Command {
     Storm(storm::Options),
     /// The backend behind the endpoint: echoes, sends and checks; prints its address
     Backend(backend::Options),
+    /// Compares two reports and says what is noise
+    Diff(diff::Options),
 }
 
 /// The program.
@@ -65,6 +68,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Latency(options) => latency::run(options),
         Command::Storm(options) => storm::run(options),
         Command::Backend(options) => backend::run(options),
+        Command::Diff(options) => diff::run(options),
     }
 }
 

@@ -1,0 +1,108 @@
+//! What many reports have in common: the list in `perf-reports/README.md`, and `trend.jsonl`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Summary, privacy};
+use crate::Failure;
+
+/// Below this line of the README stand the reports, newest first.
+const MARK: &str = "<!-- reports, newest first; lines are added by adjunct-bench -->";
+
+/// Values that are worth following from commit to commit.
+const FOLLOWED: &[&str] = &["host_us", "card_us", "total_us", "rate_per_s"];
+
+/// A line of `trend.jsonl`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Point {
+    scenario: String,
+    commit: String,
+    dirty: bool,
+    date: String,
+    report: String,
+    cpu_model: String,
+    values: BTreeMap<String, f64>,
+}
+
+/// Appends a line for each cell of a report to the trend. A commit that was measured before gets
+/// its new figures in place of the old.
+///
+/// # Errors
+/// The file cannot be read or written.
+pub fn record(
+    trend: &Path,
+    report: &str,
+    cpu_model: &str,
+    summary: &Summary,
+) -> Result<(), Failure> {
+    let before = if trend.exists() { fs::read_to_string(trend)? } else { String::new() };
+    let heading = &summary.heading;
+    let mut points: Vec<Point> = Vec::new();
+    for line in before.lines().filter(|line| !line.is_empty()) {
+        points.push(serde_json::from_str(line)?);
+    }
+    for cell in summary.cells.iter().filter(|cell| cell.rounds > 0) {
+        let scenario = format!("{}/{}", heading.kind, cell.plan.id);
+        points.retain(|old| !(old.scenario == scenario && old.commit == heading.commit));
+        let value = |name: &&str| Some(((*name).to_owned(), rounded(cell.median(name)?)));
+        points.push(Point {
+            scenario,
+            commit: heading.commit.clone(),
+            dirty: heading.dirty,
+            date: heading.date.clone(),
+            report: report.to_owned(),
+            cpu_model: cpu_model.to_owned(),
+            values: FOLLOWED.iter().filter_map(value).collect(),
+        });
+    }
+    let mut text = String::new();
+    for point in &points {
+        text.push_str(&serde_json::to_string(point)?);
+        text.push('\n');
+    }
+    fs::write(trend, text)?;
+    Ok(())
+}
+
+fn rounded(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
+}
+
+/// Looks whether a report can be entered in the list of the README, before it is made.
+///
+/// # Errors
+/// The README is not there or has lost the mark of the list.
+pub(super) fn check(readme: &Path) -> Result<(), Failure> {
+    divided(readme).map(|_| ())
+}
+
+/// What stands before the list, and the list.
+fn divided(readme: &Path) -> Result<(String, String), Failure> {
+    let shown = readme.display();
+    let text = fs::read_to_string(readme)
+        .map_err(|e| format!("{shown}: {e}; reports are listed there, or use --out DIR"))?;
+    let (head, list) = text
+        .split_once(MARK)
+        .ok_or_else(|| format!("{shown}: the line `{MARK}` is missing: put it above the list"))?;
+    Ok((head.to_owned(), list.to_owned()))
+}
+
+/// Adds a report to the list of the README, newest first.
+///
+/// # Errors
+/// Those of [`check`], and of writing.
+pub fn update_readme(readme: &Path, report: &str, sentence: &str) -> Result<(), Failure> {
+    let (head, list) = divided(readme)?;
+    let line = format!("- [{report}]({report}/report.md): {}", privacy::scrubbed(sentence));
+    let entry = format!("- [{report}](");
+    let mut lines: Vec<&str> =
+        list.lines().filter(|old| !old.is_empty() && !old.starts_with(&entry)).collect();
+    lines.push(&line);
+    // Names begin with the day.
+    lines.sort_by(|a, b| b.cmp(a));
+    fs::write(readme, format!("{head}{MARK}\n\n{}\n", lines.join("\n")))?;
+    Ok(())
+}
