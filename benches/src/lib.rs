@@ -14,6 +14,7 @@
 //! | [`cli`] | the commands of `adjunct-bench` |
 //! | [`clock`] | CPU clocks of threads and processes, pinning |
 //! | [`cpu`] | CPU time of a process tree by class of thread |
+//! | [`cost`] | our daemon with and without each of its means: `adjunct-bench cost` |
 //! | [`report`] | a measurement as a directory: raw lines, summary, page, pictures, comparison |
 //! | [`spread`] | medians and quartiles, A/B rounds |
 //! | [`table`] | aligned tables |
@@ -30,6 +31,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod cost;
 pub mod cpu;
 pub mod daemon;
 pub mod load;

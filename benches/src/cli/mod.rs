@@ -12,6 +12,7 @@ use crate::Failure;
 mod backend;
 mod bulk;
 mod common;
+mod cost;
 mod diff;
 mod handshake;
 mod idle;
@@ -43,6 +44,8 @@ pub enum Command {
     Storm(storm::Options),
     /// The backend behind the endpoint: echoes, sends and checks; prints its address
     Backend(backend::Options),
+    /// Our daemon with and without each of its means, as a report
+    Cost(cost::Options),
     /// Compares two reports and says what is noise
     Diff(diff::Options),
 }
@@ -68,6 +71,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Latency(options) => latency::run(options),
         Command::Storm(options) => storm::run(options),
         Command::Backend(options) => backend::run(options),
+        Command::Cost(options) => cost::run(options),
         Command::Diff(options) => diff::run(options),
     }
 }
