@@ -12,6 +12,8 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, 
 const HEADER: [u8; 5] = [23, 3, 3, 0x40, 0x11];
 const NONCE: [u8; 12] = [7; 12];
 const KEY: [u8; 32] = [9; 32];
+/// A block, a flight of a handshake, a full record.
+const HASH_SIZES: [usize; 3] = [64, 1400, 16_384];
 const SUITES: [Algorithm; 3] =
     [Algorithm::Aes128Gcm, Algorithm::Aes256Gcm, Algorithm::ChaCha20Poly1305];
 
@@ -57,12 +59,13 @@ fn hash(c: &mut Criterion) {
     for algorithm in
         [digest::Algorithm::Sha256, digest::Algorithm::Sha384, digest::Algorithm::Sha512]
     {
-        let size = 16_384;
-        let data = vec![0; size];
-        group.throughput(Throughput::Bytes(size as u64));
-        group.bench_function(BenchmarkId::new(format!("{algorithm:?}"), size), |b| {
-            b.iter(|| digest::digest(algorithm, black_box(&data)).unwrap());
-        });
+        for size in HASH_SIZES {
+            let data = vec![0; size];
+            group.throughput(Throughput::Bytes(size as u64));
+            group.bench_function(BenchmarkId::new(format!("{algorithm:?}"), size), |b| {
+                b.iter(|| digest::digest(algorithm, black_box(&data)).unwrap());
+            });
+        }
     }
     group.finish();
 }

@@ -2,19 +2,15 @@
 //!
 //! Only calls of the server are timed. The client is the same stock one for both sides of a
 //! comparison; it makes what the server reads and reads what the server makes, off the clock.
+//!
+//! Invariant: whatever the server of [`Engine`] does is done inside [`server_side`], the frame by
+//! which an instruction counter knows what to count; nothing of the client is.
 
+use std::hint::black_box;
 use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use engine::certs;
-use engine::certs::ClientAuth;
-use engine::connection::{Connection, Progress};
-use engine::crypto::{Crypto, CryptoConfig, EcdsaRoute};
-use engine::handshake::execution::Execution;
-use engine::member::Member;
-use engine::service::{Service, ServiceSet, ServiceSpec};
-use engine::tickets::TicketRing;
 use rustls::client::{ClientConfig, ClientConnection};
 use rustls::server::{ServerConfig, UnbufferedServerConnection};
 use rustls::unbuffered::{ConnectionState, EncodeError, EncryptError, UnbufferedStatus};
@@ -22,7 +18,11 @@ use rustls_pki_types::ServerName;
 
 use crate::Failure;
 use crate::clock::thread_cpu;
-use crate::pki::{Issued, NAME};
+use crate::pki::NAME;
+
+mod engine;
+
+pub use self::engine::{Engine, EngineSetting, Session};
 
 /// Rounds of a handshake; a real one needs three.
 const ROUNDS_MAX: usize = 8;
@@ -35,6 +35,29 @@ pub fn client(config: &Arc<ClientConfig>) -> Result<ClientConnection, Failure> {
     let mut client = ClientConnection::new(Arc::clone(config), ServerName::try_from(NAME)?)?;
     client.set_buffer_limit(None);
     Ok(client)
+}
+
+/// The first flight of a client.
+///
+/// # Errors
+/// Those of rustls.
+pub fn hello(config: &Arc<ClientConfig>) -> Result<Vec<u8>, Failure> {
+    sent_by(&mut client(config)?)
+}
+
+/// The frame in which a server works: an instruction counter counts from its entry to its end.
+#[inline(never)]
+pub fn server_side<T>(work: impl FnOnce() -> T) -> T {
+    // The call must return here: without a use of its result it would become a jump.
+    black_box(work())
+}
+
+/// The server's work with its CPU time.
+fn on_the_clock<T>(spent: &mut Duration, work: impl FnOnce() -> T) -> T {
+    let before = thread_cpu();
+    let result = server_side(work);
+    *spent += thread_cpu().saturating_sub(before);
+    result
 }
 
 /// What the client wants to send.
@@ -195,112 +218,4 @@ pub fn sealed_by_client(
         }
     }
     Ok(records)
-}
-
-/// The engine's own connection: hello reader, fiber, provider and signer, as in the daemon but for
-/// the socket.
-pub struct Engine {
-    crypto: Arc<Crypto>,
-    member: Member,
-    set: Arc<ServiceSet>,
-}
-
-impl std::fmt::Debug for Engine {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("member", &self.member).finish_non_exhaustive()
-    }
-}
-
-impl Engine {
-    /// One service with the given suite and X25519; signatures are made in the thread of the
-    /// handshake, on a protected key or, with all cards offline, on the host.
-    ///
-    /// # Errors
-    /// Those of the engine.
-    pub fn new(issued: &Issued, suite: &str) -> Result<Self, Failure> {
-        let no_card = engine::crypto::NoCard::Software;
-        let config = CryptoConfig {
-            cex: cex::Config { no_card, ..cex::Config::default() },
-            ecdsa: EcdsaRoute::Cpacf,
-        };
-        let crypto = Crypto::start(&config)?;
-        for card in &config.cex.cards {
-            crypto.cex().set_card_online(card.id, false)?;
-        }
-        let now = std::time::SystemTime::now();
-        let key = issued.key_pem.as_bytes();
-        let certificate = certs::load(&crypto, "bench", issued.pem.as_bytes(), key, now)
-            .map_err(|faults| format!("{faults:?}"))?;
-        let lifetime = Duration::from_secs(3600);
-        let ring = TicketRing::new(lifetime, lifetime, std::time::Instant::now())?;
-        let spec = ServiceSpec {
-            name: "bench".to_owned(),
-            sni: Vec::new(),
-            sni_required: false,
-            certificates: vec![certificate],
-            alpn: Vec::new(),
-            tls12: false,
-            tls13: true,
-            suites: vec![suite.to_owned()],
-            groups: vec!["x25519".to_owned()],
-            tickets: 0,
-            session_cache: 0,
-            client_auth: ClientAuth::default(),
-            session_lifetime: lifetime,
-        };
-        let set = ServiceSet::new(vec![Service::new(spec, &ring)?]);
-        let member =
-            Member::new("bench".to_owned(), Arc::clone(&crypto), Execution::Fiber, 8, || {});
-        Ok(Self { crypto, member, set })
-    }
-
-    /// CPU time of the server in one full handshake.
-    ///
-    /// # Errors
-    /// The handshake does not succeed.
-    pub fn handshake(&self, client_config: &Arc<ClientConfig>) -> Result<Duration, Failure> {
-        let mut client = client(client_config)?;
-        let before = thread_cpu();
-        let mut server = Connection::new(Arc::clone(&self.set), 1);
-        let mut spent = thread_cpu().saturating_sub(before);
-        for _ in 0..ROUNDS_MAX {
-            let bytes = sent_by(&mut client)?;
-            let before = thread_cpu();
-            let space = server.input_space(&self.member);
-            space.get_mut(..bytes.len()).ok_or("the flight does not fit")?.copy_from_slice(&bytes);
-            server.received(bytes.len());
-            let progress = self.advance(&mut server);
-            spent += thread_cpu().saturating_sub(before);
-            give_to(&mut client, server.output())?;
-            server.sent(server.output().len());
-            match progress {
-                Progress::Established if !client.is_handshaking() => return Ok(spent),
-                Progress::Failed => return Err(format!("{:?}", server.refusal()).into()),
-                _ => {}
-            }
-        }
-        Err("the handshake does not end".into())
-    }
-
-    fn advance(&self, server: &mut Connection) -> Progress {
-        let mut progress = server.advance(&self.member);
-        loop {
-            match progress {
-                Progress::HelloRead => progress = server.advance(&self.member),
-                Progress::Suspended => {
-                    // Without a card the answer is there at once.
-                    for reply in self.member.replies(Duration::MAX) {
-                        progress = server.complete(&self.member, reply);
-                    }
-                }
-                other => return other,
-            }
-        }
-    }
-}
-
-impl Drop for Engine {
-    fn drop(&mut self) {
-        self.crypto.shutdown();
-    }
 }
