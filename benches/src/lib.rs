@@ -1,9 +1,10 @@
 //! What Adjunct costs: tools for measuring it, shared by the benchmarks of this package.
 //!
 //! Purpose: say what one piece costs, and notice when it starts to cost more. The criterion files
-//! answer one question each about a piece (`record`, `handshake`, `queue`); `provider` and `fiber`
-//! compare in one run; the program `adjunct-bench` puts load on any TLS endpoint. How to
-//! run and how to read them is in the README of this package.
+//! answer one question each about a piece (`record`, `handshake`, `queue`, `hello`, `certs`);
+//! `provider` and `fiber` compare in one run; the program `adjunct-bench` puts load on any TLS
+//! endpoint, counts instructions and says where the daemon's time goes. How to run and how to read
+//! them is in the README of this package.
 //!
 //! Invariants: what is compared is run alternately in one process, so that a noisy neighbour hits
 //! both sides; cost is CPU time from the clocks of threads, not time on the wall; a figure is a
@@ -15,6 +16,7 @@
 //! | [`clock`] | CPU clocks of threads and processes, pinning |
 //! | [`cpu`] | CPU time of a process tree by class of thread |
 //! | [`cost`] | our daemon with and without each of its means: `adjunct-bench cost` |
+//! | [`profile`] | instructions, time and system calls by class of function |
 //! | [`report`] | a measurement as a directory: raw lines, summary, page, pictures, comparison |
 //! | [`spread`] | medians and quartiles, A/B rounds |
 //! | [`table`] | aligned tables |
@@ -38,6 +40,7 @@ pub mod load;
 pub mod memory;
 pub mod outcome;
 pub mod pki;
+pub mod profile;
 pub mod provider;
 pub mod report;
 pub mod spread;

@@ -13,11 +13,13 @@ mod backend;
 mod bulk;
 mod common;
 mod cost;
+mod count;
 mod diff;
 mod handshake;
 mod idle;
 mod latency;
 mod modes;
+mod profile;
 mod storm;
 
 /// What TLS endpoints cost, ours and others.
@@ -42,6 +44,10 @@ pub enum Command {
     Latency(latency::Options),
     /// Pings on established connections while others make handshakes
     Storm(storm::Options),
+    /// Instructions of hot paths, counted under valgrind: the same on every machine
+    Count(count::Options),
+    /// Where time and system calls of our daemon go, by perf and strace
+    Profile(profile::Options),
     /// The backend behind the endpoint: echoes, sends and checks; prints its address
     Backend(backend::Options),
     /// Our daemon with and without each of its means, as a report
@@ -70,6 +76,8 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Idle(options) => idle::run(options),
         Command::Latency(options) => latency::run(options),
         Command::Storm(options) => storm::run(options),
+        Command::Count(options) => count::run(options),
+        Command::Profile(options) => profile::run(options),
         Command::Backend(options) => backend::run(options),
         Command::Cost(options) => cost::run(options),
         Command::Diff(options) => diff::run(options),

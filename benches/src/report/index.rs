@@ -17,14 +17,21 @@ const FOLLOWED: &[&str] = &["host_us", "card_us", "total_us", "rate_per_s"];
 
 /// A line of `trend.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Point {
-    scenario: String,
-    commit: String,
-    dirty: bool,
-    date: String,
-    report: String,
-    cpu_model: String,
-    values: BTreeMap<String, f64>,
+pub struct Point {
+    /// What was measured, kind first: `cost/base`, `instructions/hello`.
+    pub scenario: String,
+    /// Of the tree that was measured.
+    pub commit: String,
+    /// Whether the tree had changes besides.
+    pub dirty: bool,
+    /// The day.
+    pub date: String,
+    /// Where the raw lines are; empty when the value is all there is.
+    pub report: String,
+    /// The processor.
+    pub cpu_model: String,
+    /// The figures, by names that end in their units.
+    pub values: BTreeMap<String, f64>,
 }
 
 /// Appends a line for each cell of a report to the trend. A commit that was measured before gets
@@ -38,25 +45,35 @@ pub fn record(
     cpu_model: &str,
     summary: &Summary,
 ) -> Result<(), Failure> {
-    let before = if trend.exists() { fs::read_to_string(trend)? } else { String::new() };
     let heading = &summary.heading;
-    let mut points: Vec<Point> = Vec::new();
-    for line in before.lines().filter(|line| !line.is_empty()) {
-        points.push(serde_json::from_str(line)?);
-    }
-    for cell in summary.cells.iter().filter(|cell| cell.rounds > 0) {
-        let scenario = format!("{}/{}", heading.kind, cell.plan.id);
-        points.retain(|old| !(old.scenario == scenario && old.commit == heading.commit));
+    let cells = summary.cells.iter().filter(|cell| cell.rounds > 0).map(|cell| {
         let value = |name: &&str| Some(((*name).to_owned(), rounded(cell.median(name)?)));
-        points.push(Point {
-            scenario,
+        Point {
+            scenario: format!("{}/{}", heading.kind, cell.plan.id),
             commit: heading.commit.clone(),
             dirty: heading.dirty,
             date: heading.date.clone(),
             report: report.to_owned(),
             cpu_model: cpu_model.to_owned(),
             values: FOLLOWED.iter().filter_map(value).collect(),
-        });
+        }
+    });
+    append(trend, cells)
+}
+
+/// Appends lines to the trend, each in place of one of the same scenario and commit.
+///
+/// # Errors
+/// The file cannot be read or written.
+pub fn append(trend: &Path, new: impl IntoIterator<Item = Point>) -> Result<(), Failure> {
+    let before = if trend.exists() { fs::read_to_string(trend)? } else { String::new() };
+    let mut points: Vec<Point> = Vec::new();
+    for line in before.lines().filter(|line| !line.is_empty()) {
+        points.push(serde_json::from_str(line)?);
+    }
+    for point in new {
+        points.retain(|old| !(old.scenario == point.scenario && old.commit == point.commit));
+        points.push(point);
     }
     let mut text = String::new();
     for point in &points {

@@ -26,7 +26,7 @@ pub mod trace;
 
 pub use directory::{Directory, today};
 pub use host::Host;
-pub use index::{record, update_readme};
+pub use index::{Point, append, record, update_readme};
 pub use noise::{LEAST_DIFFERENCE, LEAST_ROUNDS, Verdict};
 pub use round::Round;
 pub use summary::{Cell, Derived, Figure, Heading, Plan, Ratio, Share, Summary};
