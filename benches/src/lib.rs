@@ -26,6 +26,8 @@
 //! | [`daemon`] | the daemon under test as a child process |
 //! | [`load`] | the load: handshakes, bulk data, pings, idle connections, and the backend |
 //! | [`outcome`] | what a run of the load came to, as a table and as a line of JSON |
+//! | [`peers`] | other servers under the same load |
+//! | [`report`] | a measurement as a directory: raw lines, summary, page, pictures, comparison |
 //!
 //! Deliberately not here: claims. Those come from dated reports with host, commands and spread. The
 //! cards are simulated: a thread of this host does their work, so a figure of `queue`, `fiber` or
@@ -39,6 +41,7 @@ pub mod daemon;
 pub mod load;
 pub mod memory;
 pub mod outcome;
+pub mod peers;
 pub mod pki;
 pub mod profile;
 pub mod provider;

@@ -20,6 +20,7 @@ mod idle;
 mod latency;
 mod modes;
 mod profile;
+mod peers;
 mod storm;
 
 /// What TLS endpoints cost, ours and others.
@@ -54,6 +55,8 @@ pub enum Command {
     Cost(cost::Options),
     /// Compares two reports and says what is noise
     Diff(diff::Options),
+    /// Adjunct beside haproxy, nginx, hitch, stunnel: a report with ratios
+    Peers(peers::Options),
 }
 
 /// The program.
@@ -81,6 +84,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Backend(options) => backend::run(options),
         Command::Cost(options) => cost::run(options),
         Command::Diff(options) => diff::run(options),
+        Command::Peers(options) => peers::run(options),
     }
 }
 

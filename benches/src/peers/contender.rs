@@ -1,0 +1,170 @@
+//! Who is compared: Adjunct in one of its ways, or a peer.
+
+use std::path::PathBuf;
+
+use super::ADJUNCT;
+use super::definition::Definition;
+use super::scenario::{Scenario, Work};
+use super::server::{Peer, Site};
+use crate::daemon::{Cards, Daemon, Setting};
+use crate::load::{KeyKind, Kind};
+use crate::{Failure, cpu};
+
+/// A way to run Adjunct.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Way {
+    /// As it is by default: fibers and two simulated cards.
+    Standard,
+    /// ECDSA keys as protected keys on the host instead of the cards.
+    Cpacf,
+    /// No card and no fiber: the host signs in the thread of the event loop.
+    Inline,
+}
+
+impl Way {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Standard, Self::Cpacf, Self::Inline];
+
+    /// What tables call it.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Standard => ADJUNCT,
+            Self::Cpacf => "adjunct-cpacf",
+            Self::Inline => "adjunct-inline",
+        }
+    }
+
+    /// What it differs in.
+    #[must_use]
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Standard => "fibers, simulated cards as by default",
+            Self::Cpacf => "ECDSA keys as protected keys (`[route] ecdsa = \"cpacf\"`)",
+            Self::Inline => "`offload = \"inline\"`, cards offline, the host signs",
+        }
+    }
+
+    /// Whether there is anything to see of it in a scenario.
+    fn takes_part(self, scenario: &Scenario) -> bool {
+        let full = matches!(scenario.work, Work::Handshake(_, Kind::Full));
+        let ecdsa = matches!(scenario.key, KeyKind::P256 | KeyKind::P384);
+        match self {
+            Self::Standard => true,
+            Self::Cpacf => full && ecdsa,
+            Self::Inline => full,
+        }
+    }
+}
+
+/// A server that takes part.
+#[derive(Debug, Clone)]
+pub enum Contender {
+    /// Adjunct.
+    Ours {
+        /// How it is run.
+        way: Way,
+        /// Its program.
+        program: PathBuf,
+    },
+    /// A peer.
+    Theirs {
+        /// What it is.
+        definition: Definition,
+        /// Its program.
+        program: PathBuf,
+    },
+}
+
+impl Contender {
+    /// What tables call it.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Ours { way, .. } => way.name(),
+            Self::Theirs { definition, .. } => &definition.name,
+        }
+    }
+
+    /// Whether it is measured in a scenario.
+    #[must_use]
+    pub fn takes_part(&self, scenario: &Scenario) -> bool {
+        match self {
+            Self::Ours { way, .. } => way.takes_part(scenario),
+            Self::Theirs { .. } => true,
+        }
+    }
+
+    /// Starts it.
+    ///
+    /// # Errors
+    /// It does not start; the text has what it says about it.
+    pub fn start(&self, site: &Site<'_>) -> Result<Running, Failure> {
+        Ok(match self {
+            Self::Ours { way, program } => {
+                Running::Ours(Daemon::start(program, &setting(*way, site))?)
+            }
+            Self::Theirs { definition, program } => {
+                Running::Theirs(Peer::start(definition, program, site)?)
+            }
+        })
+    }
+}
+
+/// As many tickets as the peers: two after a full handshake.
+const TICKETS: u8 = 2;
+
+/// The configuration of one of our ways.
+#[must_use]
+pub fn setting<'a>(way: Way, site: &Site<'a>) -> Setting<'a> {
+    let mut setting = Setting::new(site.backend, site.issued, site.processors);
+    setting.workers = site.workers;
+    setting.versions = vec!["1.2", "1.3"];
+    setting.tickets = TICKETS;
+    match way {
+        Way::Standard => {}
+        Way::Cpacf => setting.ecdsa = "cpacf",
+        Way::Inline => {
+            setting.offload = "inline";
+            setting.cards = Cards::None;
+        }
+    }
+    setting
+}
+
+/// A server that runs.
+#[derive(Debug)]
+pub enum Running {
+    /// Adjunct.
+    Ours(Daemon),
+    /// A peer.
+    Theirs(Peer),
+}
+
+impl Running {
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> std::net::SocketAddr {
+        match self {
+            Self::Ours(daemon) => daemon.address,
+            Self::Theirs(peer) => peer.address,
+        }
+    }
+
+    /// The process that has started all others of it.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        match self {
+            Self::Ours(daemon) => daemon.id(),
+            Self::Theirs(peer) => peer.id(),
+        }
+    }
+
+    /// CPU time so far, workers included.
+    ///
+    /// # Errors
+    /// It has gone.
+    pub fn usage(&self) -> Result<cpu::Usage, Failure> {
+        cpu::usage_of_tree(self.id())
+    }
+}

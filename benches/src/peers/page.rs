@@ -1,0 +1,325 @@
+//! The report: page, pictures, and the configuration files that were used.
+
+use std::fmt::Write as _;
+
+use super::definition::Definition;
+use super::rounds::{HOST_RATIO, RATIO};
+use super::scenario::{
+    Effort, IDLE_KIB, RESIDENT, STORM_P99, Scenario, TARGETS, TOTAL, Target, Work,
+};
+use super::{ADJUNCT, contender::Way};
+use crate::Failure;
+use crate::report::markdown::{self, Column};
+use crate::report::{Cell, Directory, Host, Summary, chart};
+
+/// What is known about a server before it is measured.
+#[derive(Debug, Clone)]
+pub struct Introduction {
+    /// Its name.
+    pub name: String,
+    /// What it says it is.
+    pub version: Vec<String>,
+    /// What it is linked with.
+    pub libraries: Vec<String>,
+    /// How it is told the number of workers.
+    pub workers: String,
+    /// Name and text of the files it is started with.
+    pub files: Vec<(String, String)>,
+}
+
+/// Everything the page tells beside figures.
+#[derive(Debug)]
+pub struct Story<'a> {
+    /// Who takes part.
+    pub servers: &'a [Introduction],
+    /// Who does not, and why.
+    pub missing: &'a [(Definition, String)],
+    /// What was run.
+    pub scenarios: &'a [Scenario],
+    /// How much.
+    pub effort: Effort,
+    /// Workers of a server.
+    pub workers: usize,
+    /// Where servers and clients ran.
+    pub processors: (&'a [usize], &'a [usize]),
+}
+
+const COST: [Column; 8] = [
+    Column::new("CPU, µs", TOTAL, 1).with_range(),
+    Column::new("host, µs", "host_us", 1),
+    Column::new("card, µs", "card_us", 1),
+    Column::new("user, µs", "user_us", 1),
+    Column::new("system, µs", "system_us", 1),
+    Column::new("units/s", "rate_per_s", 0),
+    Column::new("Adjunct / this", RATIO, 3).with_range(),
+    Column::new("host only", HOST_RATIO, 3),
+];
+const LATENCY: [Column; 2] =
+    [Column::new("p50, µs", "p50_us", 0), Column::new("p99, µs", "p99_us", 0)];
+const IDLE: [Column; 2] = [
+    Column::new("RSS, KiB", RESIDENT, 1).with_range(),
+    Column::new("Adjunct / this", RATIO, 3).with_range(),
+];
+const STORM: [Column; 6] = [
+    Column::new("calm p50, µs", "calm_p50_us", 0),
+    Column::new("calm p99, µs", "calm_p99_us", 0),
+    Column::new("storm p50, µs", "storm_p50_us", 0),
+    Column::new("storm p99, µs", STORM_P99, 0).with_range(),
+    Column::new("handshakes/s", "rate_per_s", 0),
+    Column::new("Adjunct / this", RATIO, 3).with_range(),
+];
+
+fn columns(work: Work) -> Vec<Column> {
+    match work {
+        Work::Handshake(..) => COST.into_iter().chain(LATENCY).collect(),
+        Work::Down | Work::Up => COST.to_vec(),
+        Work::Idle => IDLE.to_vec(),
+        Work::Storm => STORM.to_vec(),
+    }
+}
+
+/// Writes page, pictures and configuration files.
+///
+/// # Errors
+/// Those of writing and drawing.
+pub fn write(
+    directory: &Directory,
+    story: &Story<'_>,
+    summary: &Summary,
+    host: &Host,
+) -> Result<(), Failure> {
+    for server in story.servers {
+        for (name, text) in &server.files {
+            directory.write(&file_name(&server.name, name), text)?;
+        }
+    }
+    let mut page = head(story, summary);
+    page.push_str(&markdown::plain(&host.rows()));
+    page.push('\n');
+    page.push_str(&servers(story));
+    for scenario in story.scenarios {
+        page.push_str(&section(directory, scenario, summary)?);
+    }
+    page.push_str(&targets(summary));
+    page.push_str(LIMITS);
+    directory.write("report.md", &page)
+}
+
+/// What the list of reports says of this one: the first row that has a ratio.
+#[must_use]
+pub fn sentence(summary: &Summary) -> String {
+    let ratio = |cell: &Cell| {
+        let median = cell.median(RATIO).filter(|_| !cell.plan.title.starts_with(ADJUNCT))?;
+        Some((cell.plan.clone(), median))
+    };
+    let kind = if summary.heading.quick { "A trial. " } else { "" };
+    let title = &summary.heading.title;
+    match summary.cells.iter().find_map(ratio) {
+        None => format!("{kind}{title}."),
+        Some((plan, ratio)) => {
+            let (row, server) = (&plan.group, &plan.title);
+            format!("{kind}{title}; `{row}`: {ratio:.2} of what {server} costs.")
+        }
+    }
+}
+
+/// Name of a copied configuration file: directories would make it longer, not clearer.
+fn file_name(server: &str, file: &str) -> String {
+    format!("config-{server}-{file}")
+}
+
+fn head(story: &Story<'_>, summary: &Summary) -> String {
+    let Story { effort, workers, processors: (server, load), .. } = story;
+    let heading = &summary.heading;
+    let mut text = format!("# {}\n\n", heading.title);
+    if heading.quick {
+        text.push_str(
+            "**A trial (`--quick`): few and short rounds. No claim may be made from it.**\n\n",
+        );
+    }
+    if heading.dirty {
+        text.push_str("**The tree had changes that are in no commit.**\n\n");
+    }
+    let both = if workers > &1 {
+        " With two workers servers, clients and backend share the processors: the CPU time of a \
+         unit of work still counts, rates and latencies do not."
+    } else {
+        ""
+    };
+    let _ = writeln!(
+        text,
+        "{date}, commit {commit}. Cost is CPU time of all processes and threads of a server per \
+         unit of work, between the first and the last unit that count. One server lives at a time, \
+         with {workers} worker(s) on processor(s) {server:?}; clients and backend are on {load:?}. \
+         The same certificates, the same clients, the same backend. {rounds} rounds of {time:?} \
+         each ({warmup:?} before are not counted), all servers in each, their order rotated; a \
+         figure is the median of the rounds, in parentheses the least and the greatest. \
+         \"Adjunct / this\" is computed within each round: below 1, Adjunct costs less.{both}\n\n\
+         **Adjunct's cards are simulated:** threads on the same processor. Their time is in every \
+         total; \"host\" is without it.\n\n\
+         How to repeat it: `commands.sh`. Every run: `raw/{kind}.jsonl`. All figures: \
+         `summary.json`.\n\n## Machine\n",
+        date = heading.date,
+        commit = heading.commit,
+        rounds = effort.rounds,
+        time = effort.time,
+        warmup = effort.warmup,
+        kind = heading.kind,
+    );
+    text
+}
+
+fn servers(story: &Story<'_>) -> String {
+    let mut text = "## Servers\n\n".to_owned();
+    let header = ["Server", "Version", "TLS library", "Workers", "Configuration"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    for server in story.servers {
+        let link = |(name, _): &(String, String)| {
+            let file = file_name(&server.name, name);
+            format!("[{name}]({file})")
+        };
+        rows.push(vec![
+            server.name.clone(),
+            server.version.join("; "),
+            server.libraries.join(", "),
+            server.workers.clone(),
+            server.files.iter().map(link).collect::<Vec<_>>().join(", "),
+        ]);
+    }
+    text.push_str(&markdown::plain(&rows));
+    text.push('\n');
+    for (definition, reason) in story.missing {
+        let _ = writeln!(text, "Not measured: {} ({reason}).\n", definition.name);
+    }
+    text.push_str(
+        "Why each setting is as it is stands in the files. All servers speak TLS 1.2 and 1.3, \
+         X25519 first, AES-128-GCM first; clients resume by ticket, of which each server sends two \
+         after a full handshake; none writes an access log, but Adjunct a record per \
+         connection.\n\n",
+    );
+    text
+}
+
+fn section(
+    directory: &Directory,
+    scenario: &Scenario,
+    summary: &Summary,
+) -> Result<String, Failure> {
+    let prefix = format!("{}.", scenario.id);
+    let cells: Vec<&Cell> =
+        summary.cells.iter().filter(|cell| cell.plan.id.starts_with(&prefix)).collect();
+    let mut text = format!("## {}\n\n", scenario.title);
+    text.push_str(&markdown::table(&cells, &columns(scenario.work)));
+    text.push('\n');
+    for cell in &cells {
+        let mut reasons = cell.failed.clone();
+        reasons.sort();
+        reasons.dedup();
+        if !reasons.is_empty() {
+            let (id, times) = (&cell.plan.id, cell.failed.len());
+            let _ = writeln!(text, "- `{id}` failed {times} times: {}", reasons.join("; "));
+        }
+    }
+    if cells.iter().any(|cell| !cell.failed.is_empty()) {
+        text.push('\n');
+    }
+    if let Some(svg) = picture(scenario, &cells)? {
+        let file = format!("{}.svg", scenario.id);
+        directory.write(&file, &svg)?;
+        let _ = writeln!(text, "![{}]({file})\n", scenario.title);
+    }
+    Ok(text)
+}
+
+/// A bar for each server; none when there is nothing to draw.
+fn picture(scenario: &Scenario, cells: &[&Cell]) -> Result<Option<String>, Failure> {
+    let (unit, parts): (&str, Vec<(&str, &str)>) = match scenario.work {
+        Work::Handshake(..) => {
+            ("CPU time of a handshake, µs", vec![("host", "host_us"), ("cards", "card_us")])
+        }
+        Work::Down | Work::Up => {
+            ("CPU time of a MiB, µs", vec![("user", "user_us"), ("system", "system_us")])
+        }
+        Work::Idle => ("resident memory of a connection, KiB", vec![("RSS", RESIDENT)]),
+        Work::Storm => ("p99 of a ping in the storm, µs", vec![("p99", STORM_P99)]),
+    };
+    let bars: Vec<chart::Bar> = cells
+        .iter()
+        .filter(|cell| cell.rounds > 0)
+        .map(|cell| chart::Bar {
+            label: cell.plan.title.clone(),
+            parts: parts
+                .iter()
+                .map(|(_, value)| cell.median(value).unwrap_or_default().max(0.0))
+                .collect(),
+        })
+        .collect();
+    if bars.is_empty() {
+        return Ok(None);
+    }
+    let names: Vec<&str> = parts.iter().map(|(name, _)| *name).collect();
+    chart::stacked(scenario.title, unit, &names, &bars).map(Some)
+}
+
+fn targets(summary: &Summary) -> String {
+    let header = ["Row", "Against", "Value", "Measured", "Must", "Aim", "Verdict"];
+    let mut rows = vec![header.map(str::to_owned).to_vec()];
+    for target in TARGETS {
+        let Target { scenario, against, host_only, must, aim } = target;
+        let cell = format!("{scenario}.{against}");
+        let value = if host_only { HOST_RATIO } else { RATIO };
+        let Some(measured) = summary.cell(&cell).and_then(|cell| cell.median(value)) else {
+            continue;
+        };
+        rows.push(target_row([&cell, against, value], measured, (must, aim), 3));
+    }
+    let idle = format!("idle.{ADJUNCT}");
+    if let Some(measured) = summary.cell(&idle).and_then(|cell| cell.median(RESIDENT)) {
+        rows.push(target_row([&idle, "–", RESIDENT], measured, IDLE_KIB, 1));
+    }
+    if rows.len() == 1 {
+        return String::new();
+    }
+    let mut text = "## Against the targets\n\nOurs over theirs; `".to_owned();
+    let _ = writeln!(text, "{}` is our own daemon without cards and fibers.\n", Way::Inline.name());
+    text.push_str(&markdown::plain(&rows));
+    text.push('\n');
+    text
+}
+
+fn target_row(
+    [cell, against, value]: [&str; 3],
+    measured: f64,
+    (must, aim): (f64, f64),
+    digits: usize,
+) -> Vec<String> {
+    let verdict = if measured <= aim {
+        "aim reached"
+    } else if measured <= must {
+        "reached"
+    } else {
+        "missed"
+    };
+    vec![
+        format!("`{cell}`"),
+        against.to_owned(),
+        format!("`{value}`"),
+        format!("{measured:.digits$}"),
+        format!("{must}"),
+        format!("{aim}"),
+        verdict.to_owned(),
+    ]
+}
+
+const LIMITS: &str = "\
+## What this does not say
+
+- Loopback: no network card, no interrupts of one, no congestion. The kernel's part is that of a \
+loopback connection.
+- The work of the kernel for a connection that is done in the context of the client or of the \
+backend is charged to them, for all servers alike.
+- Memory is resident memory: pages that processes of a server share are counted for each, before \
+and after.
+- Versions are those of the distribution unless the table of servers says otherwise; newer ones, \
+and other TLS libraries, can be added by a file (`--peer`).
+";
