@@ -19,8 +19,8 @@ mod handshake;
 mod idle;
 mod latency;
 mod modes;
-mod profile;
 mod peers;
+mod profile;
 mod storm;
 
 /// What TLS endpoints cost, ours and others.

@@ -14,7 +14,9 @@ use crate::peers::rounds::{self, Arena};
 use crate::peers::scenario::{self, Effort, Scenario};
 use crate::peers::server::{self, Site};
 use crate::peers::{ADJUNCT, contender, group};
-use crate::report::{Directory, Heading, Host, Plan, Summary, record, today, update_readme};
+use crate::report::{
+    Derived, Directory, Heading, Host, Plan, Summary, record, today, update_readme,
+};
 use crate::table::Table;
 use crate::{Failure, clock, daemon};
 
@@ -82,7 +84,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
         reference: None,
     };
     let plans = plans(&scenarios, &contenders, options);
-    let summary = Summary::of(heading, &plans, &directory.rounds()?, &[]);
+    let summary = Summary::of(heading, &plans, &directory.rounds()?, &Derived::default());
     directory.write_summary(&summary)?;
     let story = Story {
         servers: &introductions,

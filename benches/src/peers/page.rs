@@ -235,7 +235,9 @@ fn section(
 fn picture(scenario: &Scenario, cells: &[&Cell]) -> Result<Option<String>, Failure> {
     let (unit, parts): (&str, Vec<(&str, &str)>) = match scenario.work {
         Work::Handshake(..) => {
-            ("CPU time of a handshake, µs", vec![("host", "host_us"), ("cards", "card_us")])
+            // The colours of a chart go by place: those of user and system are left out.
+            let parts = vec![("", ""), ("", ""), ("host", "host_us"), ("cards", "card_us")];
+            ("CPU time of a handshake, µs", parts)
         }
         Work::Down | Work::Up => {
             ("CPU time of a MiB, µs", vec![("user", "user_us"), ("system", "system_us")])
@@ -246,12 +248,11 @@ fn picture(scenario: &Scenario, cells: &[&Cell]) -> Result<Option<String>, Failu
     let bars: Vec<chart::Bar> = cells
         .iter()
         .filter(|cell| cell.rounds > 0)
-        .map(|cell| chart::Bar {
-            label: cell.plan.title.clone(),
-            parts: parts
-                .iter()
-                .map(|(_, value)| cell.median(value).unwrap_or_default().max(0.0))
-                .collect(),
+        .map(|cell| {
+            let of = |value: &str| cell.median(value).unwrap_or_default().max(0.0);
+            let parts: Vec<f64> = parts.iter().map(|(_, value)| of(value)).collect();
+            let total = parts.iter().sum();
+            chart::Bar { label: cell.plan.title.clone(), parts, total }
         })
         .collect();
     if bars.is_empty() {
