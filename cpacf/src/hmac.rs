@@ -9,12 +9,13 @@
 //! Source: FIPS 198-1; RFC 2104; Principles of Operation, "Compute Message Authentication Code".
 
 use core::fmt;
+use std::sync::OnceLock;
 
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::digest::{Algorithm, MAX_LEN};
 use crate::dispatch::Call;
-use crate::provider::host::hash::{self, MacKey};
+use crate::provider::host::hash::{self, Expander, MacKey};
 use crate::provider::software::{self, HMAC_BLOCK_LEN, HmacBlock};
 use crate::stats::{self, Path};
 use crate::{Error, Function};
@@ -46,11 +47,21 @@ impl fmt::Debug for Tag {
     }
 }
 
-/// A key, set up once.
+impl Tag {
+    fn new(bytes: &[u8]) -> Self {
+        let mut tag = Self { bytes: [0; MAX_LEN], len: bytes.len() };
+        tag.bytes[..bytes.len()].copy_from_slice(bytes);
+        tag
+    }
+}
+
+/// A key, set up once, when it is first used to sign.
 pub struct Key {
     algorithm: Algorithm,
-    host: MacKey,
-    /// The key as one block, for the portable implementation.
+    host: OnceLock<MacKey>,
+    /// Where the provider expands at less than the cost of signing.
+    expander: Option<Expander>,
+    /// The key as one block, for setting it up and for the portable implementation.
     block: Zeroizing<Block>,
 }
 
@@ -59,6 +70,12 @@ pub struct Key {
 type Block = [u128; HMAC_BLOCK_LEN / WORD_LEN];
 
 const WORD_LEN: usize = size_of::<u128>();
+
+/// The info of HKDF-Expand in TLS 1.3 is shorter: two lengths, a label, a hash.
+const MAX_INFO: usize = 128;
+
+/// The number of the first block of HKDF-Expand, which is the end of its message.
+const FIRST: u8 = 1;
 
 impl Key {
     /// Sets up a key of any length.
@@ -78,7 +95,7 @@ impl Key {
     }
 
     fn set_up(algorithm: Algorithm, key: &[u8]) -> Self {
-        let host = MacKey::new(algorithm, key);
+        let expander = Expander::new(algorithm, key);
         let mut block = Zeroizing::new(Block::default());
         if key.len() > algorithm.block_len() {
             let mut digest = Zeroizing::new([0; MAX_LEN]);
@@ -89,7 +106,7 @@ impl Key {
         } else {
             fill(&mut block, key);
         }
-        Self { algorithm, host, block }
+        Self { algorithm, host: OnceLock::new(), expander, block }
     }
 
     /// The hash under this key.
@@ -101,27 +118,98 @@ impl Key {
     /// The tag of the concatenation of `parts`.
     #[must_use]
     pub fn sign(&self, parts: &[&[u8]]) -> Tag {
-        self.sign_with(parts, |bytes| {
-            let mut tag = Tag { bytes: [0; MAX_LEN], len: bytes.len() };
-            tag.bytes[..bytes.len()].copy_from_slice(bytes);
-            tag
-        })
+        self.sign_with(parts, Tag::new)
     }
 
     /// Gives the tag of the concatenation of `parts` to `take`, without a copy of its own.
     pub fn sign_with<T>(&self, parts: &[&[u8]], take: impl FnOnce(&[u8]) -> T) -> T {
-        let function = function(self.algorithm);
-        let call = match Call::begin(function) {
-            Ok(call) if !call.is_wrong() => call,
-            // Refused, or broken on purpose: not worth a way of its own.
-            _ => return take(self.sign_in_pieces(parts).as_ref()),
+        let Some(call) = self.sound_call() else {
+            return take(self.sign_in_pieces(parts.iter()).as_ref());
         };
         call.done(parts.iter().map(|part| part.len()).sum());
-        self.host.sign(parts, take)
+        self.host().sign(parts, take)
+    }
+
+    /// Fills `out` by HKDF-Expand (RFC 5869 section 2.3) with this key. Each block counts as the
+    /// signature that it is.
+    ///
+    /// # Errors
+    /// [`Error::Length`] if `out` is longer than 255 digests.
+    #[inline]
+    pub fn expand(&self, info: &[&[u8]], out: &mut [u8]) -> Result<(), Error> {
+        let len = self.algorithm.output_len();
+        if out.len() <= len {
+            self.first_block_with(info, |block| out.copy_from_slice(&block[..out.len()]));
+            return Ok(());
+        }
+        let (function, expected, actual) = (function(self.algorithm), 255 * len, out.len());
+        if actual > expected {
+            return Err(Error::Length { function, what: "output", expected, actual });
+        }
+        let mut previous: Option<Tag> = None;
+        for (block, number) in out.chunks_mut(len).zip(FIRST..=255) {
+            let tag = match &previous {
+                None => self.first_block_with(info, Tag::new),
+                Some(previous) => {
+                    let mut mac = self.begin();
+                    mac.update(previous.as_ref());
+                    info.iter().for_each(|part| mac.update(part));
+                    mac.update(&[number]);
+                    mac.finish()
+                }
+            };
+            block.copy_from_slice(&tag.as_ref()[..block.len()]);
+            previous = Some(tag);
+        }
+        Ok(())
+    }
+
+    /// Gives the first block of HKDF-Expand, which is the tag of the concatenation of `info` and
+    /// the byte 1, to `take`.
+    #[inline]
+    pub fn first_block_with<T>(&self, info: &[&[u8]], take: impl FnOnce(&[u8]) -> T) -> T {
+        let Some(call) = self.sound_call() else {
+            return take(self.sign_in_pieces(info.iter().chain([&&[FIRST][..]])).as_ref());
+        };
+        call.done(info.iter().map(|part| part.len()).sum::<usize>() + 1);
+        let mut block = [0; MAX_LEN];
+        let block = &mut block[..self.algorithm.output_len()];
+        if let Some(expander) = &self.expander
+            && expander.first_block(info, block).is_ok()
+        {
+            return take(block);
+        }
+        // In one piece: one call into the library instead of one per piece.
+        let mut message = [0; MAX_INFO];
+        match concat(info, &mut message) {
+            Some(message) => self.host().sign(&[message], take),
+            None => self.host().sign(&[&info.concat(), &[FIRST]], take),
+        }
+    }
+
+    /// Permission for a call; none if the function refuses, or is broken on purpose, which is not
+    /// worth a way of its own.
+    fn sound_call(&self) -> Option<Call> {
+        Call::begin(function(self.algorithm)).ok().filter(|call| !call.is_wrong())
+    }
+
+    fn host(&self) -> &MacKey {
+        self.host.get_or_init(|| {
+            MacKey::new(self.algorithm, &self.bytes()[..self.algorithm.block_len()])
+        })
+    }
+
+    /// The key, padded to a block.
+    fn bytes(&self) -> Zeroizing<HmacBlock> {
+        let mut bytes = Zeroizing::new([0; HMAC_BLOCK_LEN]);
+        for (bytes, word) in bytes.chunks_exact_mut(WORD_LEN).zip(self.block.iter()) {
+            bytes.copy_from_slice(&word.to_ne_bytes());
+        }
+        bytes
     }
 
     #[cold]
-    fn sign_in_pieces(&self, parts: &[&[u8]]) -> Tag {
+    fn sign_in_pieces<'a>(&self, parts: impl Iterator<Item = &'a &'a [u8]>) -> Tag {
         let mut context = self.begin();
         for part in parts {
             context.update(part);
@@ -133,11 +221,7 @@ impl Key {
     #[must_use]
     pub fn begin(&self) -> Context {
         self.try_begin().unwrap_or_else(|_| {
-            let mut block: Zeroizing<HmacBlock> = Zeroizing::new([0; HMAC_BLOCK_LEN]);
-            for (bytes, word) in block.chunks_exact_mut(WORD_LEN).zip(self.block.iter()) {
-                bytes.copy_from_slice(&word.to_ne_bytes());
-            }
-            let mac = software::Mac::new(self.algorithm, &block);
+            let mac = software::Mac::new(self.algorithm, &self.bytes());
             Context { algorithm: self.algorithm, len: 0, inner: Inner::Software(mac) }
         })
     }
@@ -145,7 +229,7 @@ impl Key {
     /// The provider's half of [`begin`](Self::begin), which known-answer tests call.
     pub(crate) fn try_begin(&self) -> Result<Context, Error> {
         let call = Call::begin(function(self.algorithm))?;
-        let mac = self.host.begin();
+        let mac = self.host().begin();
         Ok(Context { algorithm: self.algorithm, len: 0, inner: Inner::Host { mac, call } })
     }
 
@@ -175,6 +259,16 @@ fn fill(block: &mut Block, key: &[u8]) {
         padded[..bytes.len()].copy_from_slice(bytes);
         *word = u128::from_ne_bytes(padded);
     }
+}
+
+/// Puts `info` and the number of the first block to the front of `message`; none without room.
+fn concat<'a>(info: &[&[u8]], message: &'a mut [u8; MAX_INFO]) -> Option<&'a [u8]> {
+    let mut used = 0;
+    for part in info.iter().chain([&&[FIRST][..]]) {
+        message.get_mut(used..used + part.len())?.copy_from_slice(part);
+        used += part.len();
+    }
+    message.get(..used)
 }
 
 /// A message in progress.

@@ -194,12 +194,17 @@ fn hmac_survives_a_block() {
         for secret in [&b""[..], b"short", &[0xaa; 64], &[0xaa; 128], &[0xaa; 131]] {
             let key = hmac::Key::new(hash, secret).unwrap();
             let healthy = key.sign(&[TEXT, AAD]);
+            let block = key.first_block_with(&[TEXT, AAD], <[u8]>::to_vec);
             fault::block(function);
             let before = row(function);
+            assert_eq!(key.first_block_with(&[TEXT, AAD], <[u8]>::to_vec), block, "{hash:?}");
             assert_eq!(key.sign(&[TEXT, AAD]).as_ref(), healthy.as_ref(), "{hash:?}");
             let late = hmac::Key::start(hash, secret).sign(&[TEXT, AAD]);
             assert_eq!(late.as_ref(), healthy.as_ref(), "{hash:?}");
-            assert_eq!(row(function).software - before.software, 2, "{hash:?}");
+            assert_eq!(row(function).software - before.software, 3, "{hash:?}");
+            fault::repair(function);
+            fault::inject(function, Fault::WrongResult);
+            assert_ne!(key.first_block_with(&[TEXT, AAD], <[u8]>::to_vec), block, "{hash:?}");
             fault::repair(function);
         }
     }
@@ -272,4 +277,8 @@ fn ordinary_work_is_counted_by_who_did_it() {
     assert_eq!(count(Function::PccScalarMultiplyX25519, &work), (1, 0, 0));
     let work = || prno::fill(&mut [0; 40]).unwrap();
     assert_eq!(count(Function::PrnoSha512Drng, &work), (1, 0, 40));
+    let key = hmac::Key::new(Hash::Sha256, &KEY).unwrap();
+    let work = || key.first_block_with(&[TEXT, AAD], |block| assert_eq!(block.len(), 32));
+    let signed = (TEXT.len() + AAD.len() + 1) as u64;
+    assert_eq!(count(Function::KmacHmacSha256, &work), (1, 0, signed), "as the signature it is");
 }

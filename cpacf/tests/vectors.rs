@@ -136,6 +136,23 @@ fn rfc_5869() {
     assert_eq!(prk.expand(&[], &mut []), Ok(()));
 }
 
+/// However the provider gets at it, for keys and infos of all lengths.
+#[test]
+fn the_first_block_of_an_expansion_is_the_signature_it_should_be() {
+    for hash in [Hash::Sha256, Hash::Sha384, Hash::Sha512] {
+        for key_len in [0, 20, 32, 48, 64, 65, 128, 131, 200] {
+            let key = hmac::Key::new(hash, &vec![0xaa; key_len]).unwrap();
+            for info_len in [0, 1, 50, 79, 80, 81, 126, 127, 128, 300] {
+                let info = vec![0x55; info_len];
+                let (front, back) = info.split_at(info_len / 3);
+                let block = key.first_block_with(&[front, back], <[u8]>::to_vec);
+                let signature = key.sign(&[&info, &[1]]);
+                assert_eq!(block, signature.as_ref(), "{hash:?} {key_len} {info_len}");
+            }
+        }
+    }
+}
+
 /// The first two steps of the TLS 1.3 key schedule without a pre-shared key.
 #[test]
 fn rfc_8448() {

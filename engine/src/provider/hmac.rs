@@ -1,4 +1,4 @@
-//! HMAC over `cpacf::hmac`; the Finished messages, HKDF and the TLS 1.2 PRF are built on it.
+//! HMAC over `cpacf::hmac`; the TLS 1.2 PRF is built on it.
 
 use cpacf::digest::Algorithm;
 use rustls::crypto::hmac::{Hmac, Key, Tag};
@@ -29,33 +29,8 @@ struct HmacKey {
 /// Most messages come in at most this many pieces; more are gathered on the heap.
 const MAX_PIECES: usize = 8;
 
-/// The info of HKDF-Expand in TLS 1.3 is shorter: two lengths, a label, a hash.
-const MAX_INFO: usize = 128;
-
-impl HmacKey {
-    /// Signs pieces that hold no secret (labels and hashes of HKDF-Expand) as one message: one call
-    /// into the library instead of one per piece. None when they are longer than expected.
-    fn sign_info(&self, pieces: &[&[u8]], last: &[u8]) -> Option<Tag> {
-        let mut info = [0; MAX_INFO];
-        let mut used = 0;
-        for piece in pieces.iter().chain([&last]) {
-            info.get_mut(used..used + piece.len())?.copy_from_slice(piece);
-            used += piece.len();
-        }
-        Some(self.key.sign_with(&[&info[..used]], Tag::new))
-    }
-}
-
 impl Key for HmacKey {
     fn sign_concat(&self, first: &[u8], middle: &[&[u8]], last: &[u8]) -> Tag {
-        // Only the first term of an expansion comes without a secret in front and with a counter
-        // behind.
-        if first.is_empty()
-            && last.len() == 1
-            && let Some(tag) = self.sign_info(middle, last)
-        {
-            return tag;
-        }
         let count = middle.len() + 2;
         if count <= MAX_PIECES {
             let mut pieces: [&[u8]; MAX_PIECES] = [&[]; MAX_PIECES];

@@ -1,11 +1,12 @@
-//! Digests and HMAC of provider `host`.
+//! Digests, HMAC and the expansion of HKDF of provider `host`.
 
 use core::cell::RefCell;
 use core::mem;
 
-use aws_lc_rs::{constant_time, digest, hmac};
+use aws_lc_rs::{constant_time, digest, hkdf, hmac};
 
 use crate::digest::Algorithm;
+use crate::provider::Failed;
 
 /// A digest in progress. Cloning copies the chaining value and the partial block.
 #[derive(Clone)]
@@ -130,6 +131,42 @@ impl Mac {
     #[inline]
     pub(crate) fn finish(self, out: &mut [u8; 64]) {
         copy(self.0.sign().as_ref(), out);
+    }
+}
+
+/// The longest key that the library takes for an expansion.
+const MAX_EXPANDER_KEY_LEN: usize = 64;
+
+/// An HMAC key from which blocks are expanded. The library overwrites it when it is dropped.
+///
+/// Here the key is digested again for each block, but nothing is copied. Where the processor has
+/// instructions for the hash, that is cheaper than to copy the kilobyte of a [`MacKey`]; where it
+/// has none, it is not.
+pub(crate) struct Expander(hkdf::Prk);
+
+/// The length of a block.
+struct BlockLen(usize);
+
+impl hkdf::KeyType for BlockLen {
+    fn len(&self) -> usize {
+        self.0
+    }
+}
+
+impl Expander {
+    /// None for the hashes of which processors have no instructions, or hardly any, and for a key
+    /// of unusual length.
+    pub(crate) fn new(algorithm: Algorithm, key: &[u8]) -> Option<Self> {
+        let fits = algorithm == Algorithm::Sha256 && key.len() <= MAX_EXPANDER_KEY_LEN;
+        fits.then(|| Self(hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, key)))
+    }
+
+    /// Fills `block`, at most a tag long, with the first block of HKDF-Expand: the tag of the
+    /// concatenation of `info` and the byte 1.
+    #[inline]
+    pub(crate) fn first_block(&self, info: &[&[u8]], block: &mut [u8]) -> Result<(), Failed> {
+        let okm = self.0.expand(info, BlockLen(block.len())).map_err(|_| Failed)?;
+        okm.fill(block).map_err(|_| Failed)
     }
 }
 
