@@ -4,15 +4,15 @@
 //! guess what belongs to the loop around them.
 //!
 //! How: the CPU clock of a thread is a system call, the clock of the wall is not. [`Ledger::turn`]
-//! reads the cheap one where the kind of work changes; [`Ledger::settle`] reads the CPU clock a few
-//! times in a turn of the event loop and divides what was used since the last reading by the
-//! shares of the wall. A thread that was not on the processor for a while is so charged to no
-//! class, and a mistake is bounded by the CPU time between two readings. The loop settles after
-//! the poll, between data and handshakes, and at the end of the turn.
+//! reads the cheap one where the kind of work changes; [`Ledger::settle`] reads the CPU clock once,
+//! at the end of a turn of the event loop. What the wall says of the classes is taken for CPU time
+//! as far as the thread has used that much; the rest, the poll above all, is overhead. A thread that
+//! was not on the processor for a while is so charged to no class, and a mistake is bounded by the
+//! CPU time of one turn.
 //!
 //! Invariant: the classes add up to the CPU time of the thread, from its very start: what is in no
-//! other class is [`Class::Overhead`]. What the thread has used since the last reading, in the
-//! poll above all, is in none of them yet.
+//! other class is [`Class::Overhead`]. What the thread has used since the last turn ended is in none
+//! of them yet.
 
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,7 @@ pub struct Ledger {
     spent: Spent,
     class: Class,
     since: Instant,
-    /// Wall since the last reading of the CPU clock: handshake, relay, all.
+    /// Wall of this turn since the poll: handshake, relay, all.
     handshake: Duration,
     relay: Duration,
     all: Duration,
@@ -60,6 +60,11 @@ impl Ledger {
         let none = Duration::ZERO;
         let spent = Spent { total: thread_cpu(), ..Spent::default() };
         Self { spent, class: Class::Overhead, since: now, handshake: none, relay: none, all: none }
+    }
+
+    /// The poll has returned; what it took on the wall is no work.
+    pub fn woke(&mut self, now: Instant) {
+        self.since = now;
     }
 
     /// From now on the thread works at `class`.
@@ -82,7 +87,7 @@ impl Ledger {
         }
     }
 
-    /// Divides the CPU time since the last time, and returns the account.
+    /// Divides the CPU time of a turn, the poll before it included, and returns the account.
     pub fn settle(&mut self) -> Spent {
         self.settle_at(Instant::now(), thread_cpu())
     }
@@ -93,7 +98,8 @@ impl Ledger {
         self.spent.total += used;
         if !self.all.is_zero() {
             let all = self.all.as_secs_f64();
-            let share = |part: Duration| used.mul_f64(part.as_secs_f64() / all);
+            let worked = used.min(self.all);
+            let share = |part: Duration| worked.mul_f64(part.as_secs_f64() / all);
             self.spent.handshake += share(self.handshake);
             self.spent.relay += share(self.relay);
         }
@@ -143,10 +149,21 @@ mod tests {
         ledger.class = Class::Handshake;
         let before = ledger.settle_at(start + ms(2), ms(2));
         ledger.class = Class::Overhead;
-        let after = ledger.settle_at(start + ms(9000), ms(3));
+        ledger.woke(start + ms(8999));
+        let after = ledger.settle_at(start + ms(9000), ms(4));
         assert!(close(before.handshake, ms(2)));
         assert_eq!((after.handshake, after.relay), (before.handshake, before.relay));
-        assert_eq!(after.total, ms(3));
+        assert_eq!(after.total, ms(4));
+    }
+
+    #[test]
+    fn the_cpu_time_of_a_poll_is_overhead() {
+        let (mut ledger, start) = at_zero();
+        ledger.woke(start + ms(100));
+        ledger.class = Class::Handshake;
+        let spent = ledger.settle_at(start + ms(102), ms(5));
+        assert!(close(spent.handshake, ms(2)), "{spent:?}");
+        assert_eq!((spent.relay, spent.total), (Duration::ZERO, ms(5)));
     }
 
     #[test]

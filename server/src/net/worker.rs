@@ -217,9 +217,8 @@ impl Worker {
                 Err(e) if e.kind() == ErrorKind::Interrupted => continue,
                 result => result?,
             }
-            // What the poll has used is no part of what comes now.
-            self.ledger.settle();
             let now = Instant::now();
+            self.ledger.woke(now);
             self.take_events(&events);
             self.take_commands(now);
             self.run_data(now);
@@ -360,10 +359,6 @@ impl Worker {
             if slice.is_spent() {
                 break;
             }
-        }
-        // Where handshakes follow, they must not be divided together with this.
-        if self.queues.others_len() > 0 || self.member.suspended() > 0 {
-            self.ledger.settle();
         }
     }
 
