@@ -50,12 +50,14 @@ impl fmt::Display for CardType {
 /// How a card executes what is in its queues.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum EngineChoice {
-    /// The best engine that this build has.
+    /// Up to four RSA requests of one size together where the processor can do it and a
+    /// measurement says that it pays; else one at a time.
     #[default]
     Auto,
     /// One request at a time.
     Single,
-    /// Several RSA requests of one size together. Not part of this build.
+    /// Up to four RSA requests of one size together, whatever a measurement says. An error on a
+    /// processor that cannot.
     Batch,
 }
 

@@ -75,6 +75,29 @@ fn curve_of(oid: &[u8]) -> Result<Curve, Error> {
     }
 }
 
+/// The numbers of a PKCS#1 `RSAPrivateKey`, big-endian, with a leading zero where DER has one.
+#[derive(Clone, Copy)]
+pub(crate) struct RsaParts<'a> {
+    pub(crate) n: &'a [u8],
+    pub(crate) e: &'a [u8],
+    pub(crate) p: &'a [u8],
+    pub(crate) q: &'a [u8],
+    pub(crate) dp: &'a [u8],
+    pub(crate) dq: &'a [u8],
+    /// `1/q mod p`.
+    pub(crate) q_inverse: &'a [u8],
+}
+
+/// Takes a PKCS#1 key apart. `None` if it is not one with two primes.
+pub(crate) fn rsa_parts(pkcs1: &[u8]) -> Option<RsaParts<'_>> {
+    let mut body = Reader(Reader(pkcs1).read(SEQUENCE)?);
+    let version = body.read(INTEGER)?;
+    let (n, e, _d) = (body.read(INTEGER)?, body.read(INTEGER)?, body.read(INTEGER)?);
+    let (p, q) = (body.read(INTEGER)?, body.read(INTEGER)?);
+    let (dp, dq, q_inverse) = (body.read(INTEGER)?, body.read(INTEGER)?, body.read(INTEGER)?);
+    (version == [0]).then_some(RsaParts { n, e, p, q, dp, dq, q_inverse })
+}
+
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {

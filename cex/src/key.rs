@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 
 use crate::Error;
 use crate::der::{self, Encoding};
-use crate::device::raw_rsa;
+use crate::device::{batch, raw_rsa};
 use crate::request::{Digest, Hash, Scheme};
 
 /// A NIST curve.
@@ -225,9 +225,9 @@ fn rsa_pss(hash: Hash) -> &'static dyn VerificationAlgorithm {
     }
 }
 
-/// The private half of a key. The batch engine will keep its prepared form beside these.
+/// The private half of a key.
 pub(crate) enum Private {
-    Rsa { pair: RsaKeyPair, raw: raw_rsa::PrivateKey },
+    Rsa { pair: RsaKeyPair, raw: raw_rsa::PrivateKey, batch: Option<Box<batch::Prepared>> },
     Ec { curve: Curve, pair: EcdsaKeyPair },
 }
 
@@ -299,6 +299,22 @@ fn fit(curve: Curve, bytes: &[u8]) -> Option<digest::Digest> {
 pub(crate) struct KeyStore {
     keys: RwLock<HashMap<Handle, Arc<Private>>>,
     last: AtomicU64,
+    /// The vector unit for which RSA keys are prepared, if a card does batches.
+    unit: OnceLock<batch::Unit>,
+    passed: AtomicU64,
+    failed: AtomicU64,
+    unfit: AtomicU64,
+}
+
+/// RSA keys by what became of them when they were prepared for batches.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SelfTest {
+    /// A batch of them agreed with aws-lc.
+    pub passed: u64,
+    /// A batch of them did not. They are used one at a time.
+    pub failed: u64,
+    /// Not of a form that batches can do. They are used one at a time.
+    pub unfit: u64,
 }
 
 impl fmt::Debug for KeyStore {
@@ -317,17 +333,49 @@ impl KeyStore {
         self.keys.read().unwrap_or_else(PoisonError::into_inner).len()
     }
 
+    /// From now on RSA keys are prepared for batches on this unit.
+    pub(crate) fn prepare_for(&self, unit: batch::Unit) {
+        let _ = self.unit.set(unit);
+    }
+
+    pub(crate) fn self_test(&self) -> SelfTest {
+        SelfTest {
+            passed: self.passed.load(Relaxed),
+            failed: self.failed.load(Relaxed),
+            unfit: self.unfit.load(Relaxed),
+        }
+    }
+
+    /// Prepares an RSA key for batches and tries it; a key that cannot be used in them is as good
+    /// as any other, one at a time.
+    fn prepare(&self, private: &mut Private, encoding: &Encoding<'_>) {
+        if let (Some(unit), Private::Rsa { raw, batch, .. }, Encoding::Rsa { pkcs1 }) =
+            (self.unit.get(), private, encoding)
+        {
+            let prepared = batch::Prepared::new(*unit, pkcs1, raw);
+            let counter = match &prepared {
+                Ok(_) => &self.passed,
+                Err(batch::Unprepared::Disagrees) => &self.failed,
+                Err(batch::Unprepared::Unfit) => &self.unfit,
+            };
+            counter.fetch_add(1, Relaxed);
+            *batch = prepared.ok().map(Box::new);
+        }
+    }
+
     fn remove(&self, handle: Handle) {
         self.keys.write().unwrap_or_else(PoisonError::into_inner).remove(&handle);
     }
 
     /// Loads a key and checks that its private and its public part belong together.
     pub(crate) fn load(self: &Arc<Self>, der: &Zeroizing<Vec<u8>>) -> Result<Key, Error> {
-        let (private, kind, spki, public) = match der::recognise(der)? {
+        let encoding = der::recognise(der)?;
+        let (mut private, kind, spki, public) = match encoding {
             Encoding::Rsa { pkcs1 } => load_rsa(pkcs1)?,
             Encoding::Ec { curve } => load_ec(curve, der)?,
         };
         check_pair(&private, kind, &public)?;
+        self.prepare(&mut private, &encoding);
         let handle = Handle(self.last.fetch_add(1, Relaxed) + 1);
         let mut keys = self.keys.write().unwrap_or_else(PoisonError::into_inner);
         keys.insert(handle, Arc::new(private));
@@ -354,7 +402,7 @@ fn load_rsa(pkcs1: &[u8]) -> Result<Parts, Error> {
     let pkcs1_public = public.as_ref().to_vec();
     let raw_private = raw_rsa::PrivateKey::from_pkcs1(pkcs1)
         .map_err(|_| rejected("RSA private key cannot be used".to_owned()))?;
-    let private = Private::Rsa { pair, raw: raw_private };
+    let private = Private::Rsa { pair, raw: raw_private, batch: None };
     let public = Public::Rsa { raw, pkcs1: pkcs1_public, parsed: Default::default() };
     Ok((private, KeyKind::Rsa { bits }, spki, public))
 }

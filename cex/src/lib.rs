@@ -62,11 +62,12 @@ use zeroize::Zeroizing;
 pub use ap::Apqn;
 pub use ap::response::ResponseCode;
 pub use config::{CardConfig, CardType, Config, EngineChoice, NoCard, Verify};
-pub use key::{Curve, Handle, Key, KeyKind};
+pub use device::batch::{BatchCounts, Gain};
+pub use key::{Curve, Handle, Key, KeyKind, SelfTest};
 pub use msg::ReplyCode;
 pub use port::Port;
 pub use request::{Cause, Completion, Digest, Failure, Hash, Path, Scheme, SignRequest, Trace};
-pub use stats::{CardRow, LaneRow, QueueRow, ServiceTime, Snapshot, Status};
+pub use stats::{BatchRow, CardRow, LaneRow, QueueRow, ServiceTime, Snapshot, Status};
 pub use zcrypt::Lane;
 
 use ap::bus::Place;
@@ -92,10 +93,10 @@ pub enum Error {
         /// The card.
         card: u8,
     },
-    /// The batch engine is asked for by name.
+    /// The batch engine is asked for by name where it cannot run.
     #[error(
-        "card {card:02x}: engine = \"batch\" is not part of this build; \
-         use \"auto\" or \"single\""
+        "card {card:02x}: engine = \"batch\" needs a processor with AVX-512 IFMA, which this one \
+         is not; use \"auto\" or \"single\""
     )]
     NoBatchEngine {
         /// The card.
@@ -171,7 +172,7 @@ pub enum Error {
 #[derive(Debug)]
 pub struct Cex {
     zcrypt: Arc<Zcrypt>,
-    engines: Vec<&'static str>,
+    engines: Vec<device::Fitted>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -182,12 +183,17 @@ impl Cex {
     /// Starts the cards' threads and brings the queues up. Requests may be submitted at once.
     pub fn start(config: &Config) -> Result<Arc<Self>, Error> {
         check(config)?;
-        let engines = config.cards.iter().map(device::engine).collect::<Result<Vec<_>, _>>()?;
+        let unit = device::batch::Unit::detect();
+        let engines: Vec<_> =
+            config.cards.iter().map(|card| device::engine(card, unit)).collect::<Result<_, _>>()?;
         let cex = Self {
             zcrypt: Arc::new(Zcrypt::new(config)),
-            engines: engines.iter().map(|engine| engine.name()).collect(),
+            engines: engines.iter().map(|engine| (&**engine).into()).collect(),
             threads: Mutex::default(),
         };
+        if let Some(unit) = unit.filter(|_| engines.iter().any(|engine| engine.tally().is_some())) {
+            cex.zcrypt.keys.prepare_for(unit);
+        }
         for (card, engine) in engines.into_iter().enumerate() {
             let thread = device::worker::start(&cex.zcrypt, card, engine)?;
             cex.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);

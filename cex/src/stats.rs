@@ -15,7 +15,10 @@ use crate::ap::card::QUEUE_DEPTH;
 use crate::ap::queue::{DeviceState, State};
 use crate::ap::response::ResponseCode;
 use crate::config::CardType;
+pub use crate::device::batch::{BatchCounts, Gain};
+use crate::device::{Fitted, batch};
 use crate::fault::Fault;
+use crate::key::SelfTest;
 use crate::zcrypt::Zcrypt;
 pub use crate::zcrypt::lane::LaneRow;
 
@@ -199,6 +202,17 @@ pub struct QueueRow {
     pub faults: Vec<Fault>,
 }
 
+/// The batch engine of a card.
+#[derive(Clone, Debug, PartialEq)]
+pub struct BatchRow {
+    /// What it has done.
+    pub counts: BatchCounts,
+    /// What it gains, for each size of modulus of which a key has been loaded.
+    pub gains: Vec<Gain>,
+    /// What became of the keys when they were prepared.
+    pub self_test: SelfTest,
+}
+
 /// One card.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CardRow {
@@ -220,6 +234,8 @@ pub struct CardRow {
     pub driver: &'static str,
     /// How requests are executed.
     pub engine: &'static str,
+    /// What the engine does together, if it does.
+    pub batch: Option<BatchRow>,
     /// Sum of the speed ratings of what is in flight.
     pub load: u32,
     /// CPU time of the card's thread.
@@ -259,11 +275,10 @@ fn state_name(state: State, device: DeviceState) -> &'static str {
 }
 
 impl Zcrypt {
-    /// `engines` are the names of the cards' engines.
-    pub(crate) fn snapshot(&self, engines: &[&'static str]) -> Snapshot {
-        let cards = (0..self.cards.len())
-            .map(|card| self.card_row(card, engines.get(card).copied().unwrap_or("none")))
-            .collect();
+    /// `engines` are those of the cards, in their order.
+    pub(crate) fn snapshot(&self, engines: &[Fitted]) -> Snapshot {
+        let cards =
+            (0..self.cards.len()).map(|card| self.card_row(card, engines.get(card))).collect();
         Snapshot {
             cards,
             lanes: self.lanes.rows(),
@@ -274,7 +289,7 @@ impl Zcrypt {
         }
     }
 
-    fn card_row(&self, index: usize, engine: &'static str) -> CardRow {
+    fn card_row(&self, index: usize, engine: Option<&Fitted>) -> CardRow {
         let (card, hw) = (&self.cards[index], &self.bus.cards[index].hw);
         let queues: Vec<_> = (0..card.queues.len())
             .map(|queue| self.queue_row(Place { card: index, queue }))
@@ -288,7 +303,12 @@ impl Zcrypt {
             hardware_type: CardType::HARDWARE_TYPE,
             depth: QUEUE_DEPTH,
             driver: "simulated",
-            engine,
+            engine: engine.map_or("none", |engine| engine.name),
+            batch: engine.and_then(|engine| engine.tally.as_ref()).map(|tally| BatchRow {
+                counts: tally.read(),
+                gains: batch::gains(),
+                self_test: self.keys.self_test(),
+            }),
             load: card.load.load(Relaxed),
             cpu: Duration::from_nanos(card.stats.cpu_ns.load(Relaxed)),
             queues,

@@ -17,7 +17,7 @@ pub(crate) struct RsaKey {
 }
 
 impl RsaKey {
-    fn generate(size: KeySize) -> Self {
+    pub(crate) fn generate(size: KeySize) -> Self {
         let pair = RsaKeyPair::generate(size).unwrap();
         let pkcs8: Pkcs8V1Der<'_> = pair.as_der().unwrap();
         Self { pkcs8: pkcs8.as_ref().to_vec(), public: pair.public_key().as_ref().to_vec() }

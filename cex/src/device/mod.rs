@@ -2,13 +2,15 @@
 //!
 //! * [`worker`]: one thread for each card, serving its domains round robin;
 //! * [`single`]: the engine that does one request after the other;
-//! * [`raw_rsa`]: raw RSA over aws-lc-sys, the only unsafe file.
+//! * [`batch`]: the engine that does up to four RSA requests of one size in vector lanes;
+//! * [`pad`]: the padding of requests in digest form that go into a batch;
+//! * [`raw_rsa`]: raw RSA over aws-lc-sys; unsafe, as are the vector kernels of `batch`.
 //!
-//! An [`Engine`] gets up to [`Engine::batch`] requests of one shape at once. The batch engine
-//! (several RSA requests of one size in parallel vector lanes) will be a second implementation;
-//! nothing else has to change for it. There is no timer: an engine that is free takes what is
-//! there.
+//! An [`Engine`] gets up to [`Engine::batch`] requests of one shape at once. There is no timer: an
+//! engine that is free takes what is there.
 
+pub(crate) mod batch;
+mod pad;
 pub(crate) mod raw_rsa;
 pub(crate) mod single;
 pub(crate) mod worker;
@@ -44,12 +46,9 @@ enum Work {
 }
 
 impl Job {
-    /// Jobs of one shape may be executed together: the length of a block, 0 for all else.
+    /// Jobs of one shape may be executed together: the length of the modulus, 0 for ECDSA.
     fn shape(&self) -> usize {
-        match &self.work {
-            Work::Block(block) => block.len(),
-            Work::Sign(..) => 0,
-        }
+        self.key.modulus_len().unwrap_or(0)
     }
 }
 
@@ -68,15 +67,38 @@ pub(crate) trait Engine: Send {
     /// Most jobs that [`Self::execute`] wants at once.
     fn batch(&self) -> usize;
 
+    /// Counters of an engine that does several jobs together.
+    fn tally(&self) -> Option<Arc<batch::Tally>> {
+        None
+    }
+
     /// Executes jobs of one shape and appends their results.
     fn execute(&mut self, jobs: &[Job], results: &mut Results);
 }
 
-/// The engine that a card is to have.
-pub(crate) fn engine(card: &CardConfig) -> Result<Box<dyn Engine>, Error> {
-    match card.engine {
-        EngineChoice::Auto | EngineChoice::Single => Ok(Box::new(single::Single)),
-        EngineChoice::Batch => Err(Error::NoBatchEngine { card: card.id }),
+/// What is known of a card's engine outside its thread.
+#[derive(Debug)]
+pub(crate) struct Fitted {
+    pub(crate) name: &'static str,
+    pub(crate) tally: Option<Arc<batch::Tally>>,
+}
+
+impl From<&dyn Engine> for Fitted {
+    fn from(engine: &dyn Engine) -> Self {
+        Self { name: engine.name(), tally: engine.tally() }
+    }
+}
+
+/// The engine that a card is to have. `unit` is the vector unit of this processor.
+pub(crate) fn engine(
+    card: &CardConfig,
+    unit: Option<batch::Unit>,
+) -> Result<Box<dyn Engine>, Error> {
+    match (card.engine, unit) {
+        (EngineChoice::Auto, Some(unit)) => Ok(Box::new(batch::Batch::new(unit, false))),
+        (EngineChoice::Batch, Some(unit)) => Ok(Box::new(batch::Batch::new(unit, true))),
+        (EngineChoice::Batch, None) => Err(Error::NoBatchEngine { card: card.id }),
+        (EngineChoice::Auto, None) | (EngineChoice::Single, _) => Ok(Box::new(single::Single)),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Raw RSA, without padding, over aws-lc-sys: what the accelerator form needs and aws-lc-rs does
-//! not offer. The only file of this crate with `unsafe`.
+//! not offer, and blinding factors for engines that do not leave the operation to the library. With
+//! the vector kernels (`batch::ifma`) the only file of this crate with `unsafe`.
 //!
 //! Invariants:
 //! * A pointer held here is never null and is freed once, on drop.
@@ -15,6 +16,7 @@ use std::fmt;
 use std::ptr::NonNull;
 
 use aws_lc_sys as sys;
+use zeroize::Zeroizing;
 
 /// The operation or the key was refused by the library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +100,117 @@ impl PrivateKey {
     /// `block ^ d mod n`, by the Chinese remainder theorem.
     pub(crate) fn exponentiate(&self, block: &[u8]) -> Result<Vec<u8>, Refused> {
         transform(&self.0, sys::RSA_sign_raw, block)
+    }
+}
+
+/// A big number of the library, overwritten when it is freed.
+struct Big(NonNull<sys::BIGNUM>);
+
+impl Drop for Big {
+    fn drop(&mut self) {
+        // SAFETY: the pointer came from a constructor of the library and is ours alone.
+        unsafe { sys::BN_clear_free(self.0.as_ptr()) }
+    }
+}
+
+impl Big {
+    fn from_bytes(bytes: &[u8]) -> Result<Self, Refused> {
+        // SAFETY: the function reads `bytes.len()` bytes; null asks for a new number.
+        let number = unsafe { sys::BN_bin2bn(bytes.as_ptr(), bytes.len(), std::ptr::null_mut()) };
+        NonNull::new(number).map(Self).ok_or_else(refused)
+    }
+
+    fn to_bytes(&self, len: usize) -> Result<Zeroizing<Vec<u8>>, Refused> {
+        let mut bytes = Zeroizing::new(vec![0; len]);
+        // SAFETY: the function writes exactly `len` bytes or fails.
+        let done = unsafe { sys::BN_bn2bin_padded(bytes.as_mut_ptr(), len, self.0.as_ptr()) };
+        if done == 1 { Ok(bytes) } else { Err(refused()) }
+    }
+}
+
+/// What the library needs for arithmetic modulo a public number.
+struct Ring {
+    scratch: NonNull<sys::BN_CTX>,
+    modulus: NonNull<sys::BN_MONT_CTX>,
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
+        // SAFETY: both pointers came from constructors of the library and are ours alone.
+        unsafe {
+            sys::BN_MONT_CTX_free(self.modulus.as_ptr());
+            sys::BN_CTX_free(self.scratch.as_ptr());
+        }
+    }
+}
+
+impl Ring {
+    fn new(n: &Big) -> Result<Self, Refused> {
+        // SAFETY: no arguments.
+        let scratch = NonNull::new(unsafe { sys::BN_CTX_new() }).ok_or_else(refused)?;
+        // SAFETY: both pointers are valid; the number is copied.
+        let modulus = unsafe { sys::BN_MONT_CTX_new_for_modulus(n.0.as_ptr(), scratch.as_ptr()) };
+        match NonNull::new(modulus) {
+            Some(modulus) => Ok(Self { scratch, modulus }),
+            None => {
+                // SAFETY: the context is ours and nothing refers to it.
+                unsafe { sys::BN_CTX_free(scratch.as_ptr()) };
+                Err(refused())
+            }
+        }
+    }
+
+    /// `1/x`. The library multiplies by a random number first: its algorithm is not constant-time.
+    fn invert(&self, x: &Big) -> Result<Big, Refused> {
+        let inverse = Big::from_bytes(&[])?;
+        let mut none = 0;
+        // SAFETY: all pointers are valid and distinct; the function writes to `inverse`, `none`
+        // and the scratch context, which no other thread has.
+        let done = unsafe {
+            sys::BN_mod_inverse_blinded(
+                inverse.0.as_ptr(),
+                &mut none,
+                x.0.as_ptr(),
+                self.modulus.as_ptr(),
+                self.scratch.as_ptr(),
+            )
+        };
+        if done == 1 { Ok(inverse) } else { Err(refused()) }
+    }
+}
+
+/// A random `r` below the modulus as `r^e` and `1/r`.
+pub(crate) struct Blinding {
+    pub(crate) factor: Zeroizing<Vec<u8>>,
+    pub(crate) undo: Zeroizing<Vec<u8>>,
+}
+
+impl PrivateKey {
+    /// Draws what hides the operand of a private operation: multiply by the factor before it, by
+    /// the other after it. For engines that compute themselves; [`Self::exponentiate`] does it
+    /// inside.
+    pub(crate) fn blinding(&self) -> Result<Blinding, Refused> {
+        let size = self.0.size();
+        // SAFETY: the pointer is valid for the life of `self`; the number stays the key's.
+        let n = unsafe { sys::RSA_get0_n(self.0.0.as_ptr()) };
+        let n = NonNull::new(n.cast_mut()).ok_or_else(refused)?;
+        let mut bytes = vec![0; size];
+        // SAFETY: the function writes exactly `size` bytes or fails; the number is valid.
+        let done = unsafe { sys::BN_bn2bin_padded(bytes.as_mut_ptr(), size, n.as_ptr()) };
+        if done != 1 {
+            return Err(refused());
+        }
+        let ring = Ring::new(&Big::from_bytes(&bytes)?)?;
+        let mut r = Zeroizing::new(vec![0; size]);
+        aws_lc_rs::rand::fill(&mut r).map_err(|_| Refused)?;
+        // Below the modulus, whose first byte is not 0: without the highest bit of that byte.
+        let top = 0x80u8 >> bytes.first().map_or(0, |byte| byte.leading_zeros());
+        if let Some(first) = r.first_mut() {
+            *first &= top.wrapping_sub(1);
+        }
+        let factor = Zeroizing::new(transform(&self.0, sys::RSA_verify_raw, &r)?);
+        let undo = ring.invert(&Big::from_bytes(&r)?)?.to_bytes(size)?;
+        Ok(Blinding { factor, undo })
     }
 }
 

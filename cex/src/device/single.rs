@@ -6,6 +6,16 @@ use super::{Engine, Job, OperandFault, Results, Work};
 #[derive(Debug)]
 pub(crate) struct Single;
 
+impl Single {
+    pub(crate) fn execute_one(job: &Job) -> Result<Vec<u8>, OperandFault> {
+        let result = match &job.work {
+            Work::Block(block) => job.key.exponentiate(block),
+            Work::Sign(scheme, digest) => job.key.sign(*scheme, digest),
+        };
+        result.map_err(|_| OperandFault)
+    }
+}
+
 impl Engine for Single {
     fn name(&self) -> &'static str {
         "single"
@@ -16,12 +26,6 @@ impl Engine for Single {
     }
 
     fn execute(&mut self, jobs: &[Job], results: &mut Results) {
-        results.extend(jobs.iter().map(|job| {
-            let result = match &job.work {
-                Work::Block(block) => job.key.exponentiate(block),
-                Work::Sign(scheme, digest) => job.key.sign(*scheme, digest),
-            };
-            result.map_err(|_| OperandFault)
-        }));
+        results.extend(jobs.iter().map(Self::execute_one));
     }
 }
