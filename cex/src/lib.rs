@@ -186,8 +186,13 @@ impl Cex {
         let unit = device::batch::Unit::detect();
         let engines: Vec<_> =
             config.cards.iter().map(|card| device::engine(card, unit)).collect::<Result<_, _>>()?;
+        let mut config = config.clone();
+        for (card, engine) in config.cards.iter_mut().zip(&engines) {
+            let batches = engine.tally().is_some();
+            card.engine = if batches { EngineChoice::Batch } else { EngineChoice::Single };
+        }
         let cex = Self {
-            zcrypt: Arc::new(Zcrypt::new(config)),
+            zcrypt: Arc::new(Zcrypt::new(&config)),
             engines: engines.iter().map(|engine| (&**engine).into()).collect(),
             threads: Mutex::default(),
         };
@@ -200,6 +205,11 @@ impl Cex {
         }
         cex.zcrypt.scan();
         Ok(Arc::new(cex))
+    }
+
+    /// Whether this processor can do several RSA requests together ([`EngineChoice::Batch`]).
+    pub fn batches() -> bool {
+        device::batch::Unit::detect().is_some()
     }
 
     /// Loads a private key: DER of PKCS#8, PKCS#1 or SEC 1, told apart by content. The bytes are

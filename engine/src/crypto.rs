@@ -19,8 +19,8 @@ use crate::icsf::{self, ServiceFailure};
 
 pub use cex::fault::{Fault, LATENCY_MAX, Target as CardTarget, WORDS as FAULT_WORDS, WordError};
 pub use cex::{
-    CardConfig, CardType, Cex as Cards, EngineChoice, Error as CardError, NoCard, Snapshot, Status,
-    Verify,
+    CardConfig, CardRow as CardStatus, CardType, Cex as Cards, EngineChoice, Error as CardError,
+    Gain, NoCard, SelfTest, Snapshot, Status, Verify,
 };
 pub use cpacf::choice::{HAS_PORTABLE, PORTABLE_MASK, PORTABLE_MEANING, Provider, VARIABLE};
 pub use cpacf::stats::Row as FunctionCounters;

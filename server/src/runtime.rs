@@ -408,6 +408,7 @@ fn card_config(card: &Card) -> CardConfig {
         engine: match card.engine {
             schema::CardEngine::Auto => EngineChoice::Auto,
             schema::CardEngine::Single => EngineChoice::Single,
+            schema::CardEngine::Batch => EngineChoice::Batch,
         },
     }
 }

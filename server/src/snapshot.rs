@@ -7,8 +7,58 @@ use serde::{Deserialize, Serialize};
 
 use crate::order::Order;
 
+/// How a card executes requests, and what its batches gain.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EngineRow {
+    /// `single` or `batch`.
+    pub name: String,
+    /// Batches of 1, 2, 3 and 4 requests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub batches: Vec<u64>,
+    /// Requests in a batch, mean; 0 without any.
+    #[serde(default)]
+    pub fill: f64,
+    /// Requests that a batch engine did one after the other.
+    #[serde(default)]
+    pub alone: u64,
+    /// Results of a batch that failed verification and were computed again.
+    #[serde(default)]
+    pub refused: u64,
+    /// What became of the RSA keys when they were tried in a batch.
+    pub self_test: Option<SelfTestRow>,
+    /// What a full batch gains, for each size of key that was loaded.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gains: Vec<GainRow>,
+}
+
+/// RSA keys by the outcome of their self-test in a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SelfTestRow {
+    /// Agreed with the library.
+    pub passed: u64,
+    /// Did not; used one at a time.
+    pub failed: u64,
+    /// Of a form that batches do not do; used one at a time.
+    pub unfit: u64,
+}
+
+/// What a full batch gains, measured at the start.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct GainRow {
+    /// Length of the modulus.
+    pub bits: u32,
+    /// One operation by itself.
+    pub single_us: f64,
+    /// A batch of four.
+    pub batch_us: f64,
+    /// How many times cheaper an operation is in a full batch.
+    pub factor: f64,
+    /// Fewest requests that are done together; none if batches do not pay.
+    pub break_even: Option<usize>,
+}
+
 /// One line of `cards`: a card, or a queue when `domain` is given.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CardRow {
     /// Card number.
     pub card: u8,
@@ -40,6 +90,9 @@ pub struct CardRow {
     /// Faults that were injected into the queue; empty in production.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub fault: String,
+    /// How the card executes requests; on the line of the card.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub engine: Option<EngineRow>,
 }
 
 /// One line of `crypto`: a function.

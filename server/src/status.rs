@@ -3,16 +3,19 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use engine::crypto::{Crypto, Provider};
+use engine::crypto::{CardStatus, Crypto, Gain, Provider, SelfTest};
 
 use crate::backend::Target;
 use crate::net::gauges::Gauges;
 use crate::observe::{Event, Level, Log};
 use crate::order::Order;
 use crate::runtime::Runtime;
-use crate::snapshot::{BackendRow, CardRow, FunctionRow, MemberRow, ServiceStatus, Source, Status};
+use crate::snapshot::{
+    BackendRow, CardRow, EngineRow, FunctionRow, GainRow, MemberRow, SelfTestRow, ServiceStatus,
+    Source, Status,
+};
 
 /// Cards and queues, each card before its queues.
 #[must_use]
@@ -33,8 +36,9 @@ pub fn cards(crypto: &Crypto) -> Vec<CardRow> {
             functions: card.kind.functions().to_owned(),
             driver: card.driver.to_owned(),
             fault: String::new(),
+            engine: None,
         };
-        rows.push(row.clone());
+        rows.push(CardRow { engine: Some(engine_row(&card)), ..row.clone() });
         for queue in card.queues {
             let faults: Vec<String> = queue.faults.iter().map(ToString::to_string).collect();
             rows.push(CardRow {
@@ -49,6 +53,36 @@ pub fn cards(crypto: &Crypto) -> Vec<CardRow> {
         }
     }
     rows
+}
+
+fn engine_row(card: &CardStatus) -> EngineRow {
+    let name = card.engine.to_owned();
+    let Some(batch) = &card.batch else {
+        let (fill, alone, refused) = (0.0, 0, 0);
+        let (batches, self_test, gains) = (Vec::new(), None, Vec::new());
+        return EngineRow { name, batches, fill, alone, refused, self_test, gains };
+    };
+    let counts = batch.counts;
+    let us = |time: Duration| time.as_secs_f64() * 1e6;
+    #[allow(clippy::cast_precision_loss, reason = "a mean for display")]
+    let fill = counts.requests() as f64 / counts.batches().max(1) as f64;
+    let gain = |gain: &Gain| GainRow {
+        bits: gain.bits,
+        single_us: us(gain.single),
+        batch_us: us(gain.batch),
+        factor: gain.factor(),
+        break_even: gain.break_even(),
+    };
+    let SelfTest { passed, failed, unfit } = batch.self_test;
+    EngineRow {
+        name,
+        batches: counts.fills.to_vec(),
+        fill,
+        alone: counts.alone,
+        refused: counts.refused,
+        self_test: Some(SelfTestRow { passed, failed, unfit }),
+        gains: batch.gains.iter().map(gain).collect(),
+    }
 }
 
 /// The function table with its counters.

@@ -22,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use crate::ap::bus::{Bus, Place, Queue};
 use crate::ap::queue::{Done, Event, Outcome};
-use crate::config::{CardConfig, CardType, Config, NoCard};
+use crate::config::{CardConfig, CardType, Config, EngineChoice, NoCard};
 use crate::key::{KeyKind, KeyStore};
 use crate::msg::{type6, type50};
 use crate::port::PortShared;
@@ -125,6 +125,8 @@ impl Silence {
 /// Policy state of one card.
 #[derive(Debug)]
 pub(crate) struct ZCard {
+    /// Its engine does RSA requests of one size together.
+    batches: bool,
     pub(crate) online: AtomicBool,
     pub(crate) load: AtomicU32,
     pub(crate) requests: AtomicU64,
@@ -164,6 +166,10 @@ struct ViewQueue<'a> {
 impl CardView for View<'_> {
     fn kind(&self) -> CardType {
         self.bus.hw.kind
+    }
+
+    fn batches(&self) -> bool {
+        self.card.batches
     }
 
     fn online(&self) -> bool {
@@ -211,6 +217,7 @@ impl QueueView for ViewQueue<'_> {
 const RACES: usize = 4;
 
 impl Zcrypt {
+    /// The engines of `config` are those that run: not `auto`.
     pub(crate) fn new(config: &Config) -> Self {
         let bus = Bus::new(config);
         let queue = |_: &Queue<Box<Ticket>>| ZQueue {
@@ -220,14 +227,15 @@ impl Zcrypt {
             stats: QueueStats::default(),
             silence: Silence::default(),
         };
-        let card = |card: &crate::ap::bus::Card<Box<Ticket>>| ZCard {
+        let card = |(card, config): (&crate::ap::bus::Card<Box<Ticket>>, &CardConfig)| ZCard {
+            batches: config.engine == EngineChoice::Batch,
             online: AtomicBool::new(true),
             load: AtomicU32::new(0),
             requests: AtomicU64::new(0),
             stats: CardStats::default(),
             queues: card.queues.iter().map(queue).collect(),
         };
-        let cards = bus.cards.iter().map(card).collect();
+        let cards = bus.cards.iter().zip(&config.cards).map(card).collect();
         Self {
             config: config.clone(),
             bus,

@@ -26,7 +26,7 @@ pub(super) fn cards(arguments: &Cards) -> Exit {
         &arguments.place,
         "cards",
         |set| set.cards(),
-        |rows: &[CardRow]| tables::cards(rows, wide),
+        |rows: &[CardRow]| format!("{}\n{}", tables::cards(rows, wide), tables::engines(rows)),
     );
     if exit == Exit::Ok && !arguments.place.json {
         // Apart from the table, so that its form stays that of lszcrypt.

@@ -54,6 +54,48 @@ pub fn cards(rows: &[CardRow], wide: bool) -> String {
     out
 }
 
+/// How each card executes requests; empty without a card.
+#[must_use]
+pub fn engines(rows: &[CardRow]) -> String {
+    let mut out = String::new();
+    for row in rows {
+        let Some(engine) = &row.engine else { continue };
+        let _ = write!(out, "{:02x}  engine {}", row.card, engine.name);
+        let Some(test) = engine.self_test else {
+            out.push_str(": one request after the other\n");
+            continue;
+        };
+        let counts: Vec<String> = engine.batches.iter().map(ToString::to_string).collect();
+        let _ = writeln!(
+            out,
+            "\n    batches of 1/2/3/4 {}, mean {:.2}; alone {}; refused results {}\n    \
+             self-test of RSA keys: {} passed, {} failed, {} of a form for single use",
+            counts.join("/"),
+            engine.fill,
+            engine.alone,
+            engine.refused,
+            test.passed,
+            test.failed,
+            test.unfit
+        );
+        for gain in &engine.gains {
+            let _ = write!(
+                out,
+                "    RSA-{}: {:.0} us by itself, {:.0} us in a full batch, gain {:.2}; ",
+                gain.bits,
+                gain.single_us,
+                gain.batch_us / 4.0,
+                gain.factor
+            );
+            let _ = match gain.break_even {
+                Some(fill) => writeln!(out, "together from {fill} on"),
+                None => writeln!(out, "batches do not pay here"),
+            };
+        }
+    }
+    out
+}
+
 /// The function table with its counters.
 #[must_use]
 pub fn functions(rows: &[FunctionRow]) -> String {
@@ -179,6 +221,7 @@ pub(crate) mod tests {
             qdepth: 8,
             functions: "-MC-A-NF-".into(),
             driver: "simulated".into(),
+            engine: None,
             fault: String::new(),
         }
     }

@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
+use engine::crypto::Cards;
 use toml::de::{DeTable, DeValue};
 
 use super::cex;
@@ -181,7 +182,6 @@ fn read_cards(top: &Table<'_>) -> Vec<Card> {
         let node = node.renamed(format!("card[{index}]"));
         let Some(table) = node.table("card") else { continue };
         let types = [("CEX8A", CardType::Cex8A), ("CEX8C", CardType::Cex8C)];
-        let engines = [("auto", CardEngine::Auto), ("single", CardEngine::Single)];
         let id = table.require("id", "number the card, e.g. id = 0").and_then(|node| {
             let id = node.byte()?;
             if cards.iter().any(|card| card.id == id) {
@@ -196,12 +196,26 @@ fn read_cards(top: &Table<'_>) -> Vec<Card> {
             .require("domains", "name the domains, e.g. domains = [6, 7]")
             .map(|node| read_domains(&node))
             .unwrap_or_default();
-        let engine = table.get("engine").and_then(|node| node.word(&engines, &["batch"]));
+        let engine = table.get("engine").and_then(|node| read_engine(&node));
         if let (Some(id), Some(kind)) = (id, kind) {
             cards.push(Card { id, kind, domains, engine: engine.unwrap_or_default() });
         }
     }
     cards
+}
+
+fn read_engine(node: &Node<'_>) -> Option<CardEngine> {
+    let words =
+        [("auto", CardEngine::Auto), ("single", CardEngine::Single), ("batch", CardEngine::Batch)];
+    let engine = node.word(&words, &[])?;
+    if engine == CardEngine::Batch && !Cards::batches() {
+        node.error(
+            "four RSA requests together need a processor with AVX-512 IFMA, which this one is not",
+            "write \"auto\": it takes \"single\" where \"batch\" cannot run or does not pay",
+        );
+        return None;
+    }
+    Some(engine)
 }
 
 fn read_domains(node: &Node<'_>) -> Vec<u8> {

@@ -59,7 +59,7 @@ pub const KEYS: &[Key] = &[
     key("card", "id", "integer 0..255", REQUIRED),
     key("card", "type", "\"CEX8A\" or \"CEX8C\"", REQUIRED),
     key("card", "domains", "list of integers 0..255", REQUIRED),
-    key("card", "engine", "\"auto\" or \"single\"", "\"auto\""),
+    key("card", "engine", "\"auto\", \"single\" or \"batch\"", "\"auto\""),
     key("route", "rsa", "\"cex\"", "\"cex\""),
     key("route", "ecdsa", "\"cex\" or \"cpacf\"", "\"cex\""),
     key("route", "no_card", "\"fail\" or \"software\"", "\"fail\""),

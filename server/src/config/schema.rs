@@ -230,11 +230,13 @@ pub enum CardType {
 /// How a card executes RSA requests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum CardEngine {
-    /// Whatever the self-benchmark found best; one at a time in this version.
+    /// Four together where the processor can do it and a measurement says that it pays.
     #[default]
     Auto,
     /// One at a time.
     Single,
+    /// Four together.
+    Batch,
 }
 
 /// `[route]`: which engine does which private-key operation.

@@ -13,6 +13,7 @@ struct Q {
 
 struct C {
     kind: CardType,
+    batches: bool,
     online: bool,
     load: u32,
     requests: u64,
@@ -41,6 +42,9 @@ impl CardView for &C {
     fn kind(&self) -> CardType {
         self.kind
     }
+    fn batches(&self) -> bool {
+        self.batches
+    }
     fn online(&self) -> bool {
         self.online
     }
@@ -60,7 +64,7 @@ fn q(load: u32, requests: u64) -> Q {
 }
 
 fn card(kind: CardType, load: u32, requests: u64, queues: &[Q]) -> C {
-    C { kind, online: true, load, requests, queues: queues.to_vec() }
+    C { kind, batches: false, online: true, load, requests, queues: queues.to_vec() }
 }
 
 fn a(load: u32, requests: u64) -> C {
@@ -120,6 +124,24 @@ fn the_lowest_cost_wins() {
     assert_eq!(won(&[c(0, 0), a(11, 0)], RSA_2K, None), Some((0, 0)));
     assert_eq!(won(&[c(0, 0), a(13, 0)], RSA_4K, None), Some((1, 0)));
     assert_eq!(won(&[c(0, 0), a(15, 0)], RSA_4K, None), Some((0, 0)));
+}
+
+#[test]
+fn a_batching_accelerator_gets_four_requests_before_a_coprocessor_gets_one() {
+    let batching = |load| C { batches: true, ..a(load, 0) };
+    for demand in [RSA_2K, RSA_4K] {
+        let Choice::Queue { weight, .. } =
+            select([&batching(0)].into_iter(), demand, &[], &[], true)
+        else {
+            panic!("an idle accelerator takes {demand:?}")
+        };
+        let goes = |sent| won(&[c(0, 0), batching(sent * weight)], demand, None);
+        assert_eq!((0..6).map(goes).filter(|to| *to == Some((1, 0))).count(), 4, "{demand:?}");
+    }
+    // A coprocessor's rating is for all it does, and stays.
+    let coprocessor = C { batches: true, ..c(0, 0) };
+    let choice = select([&coprocessor].into_iter(), RSA_DIGEST, &[], &[], true);
+    assert!(matches!(choice, Choice::Queue { weight: 64, .. }));
 }
 
 #[test]
