@@ -62,7 +62,7 @@ use zeroize::Zeroizing;
 pub use ap::Apqn;
 pub use ap::response::ResponseCode;
 pub use config::{CardConfig, CardType, Config, EngineChoice, NoCard, Verify};
-pub use device::batch::{BatchCounts, Gain};
+pub use device::batch::{BatchCounts, Gain, Trial};
 pub use key::{Curve, Handle, Key, KeyKind, SelfTest};
 pub use msg::ReplyCode;
 pub use port::Port;

@@ -12,13 +12,13 @@ use crate::order::Order;
 pub struct EngineRow {
     /// `single` or `batch`.
     pub name: String,
-    /// Batches of 1, 2, 3 and 4 requests.
+    /// Executions of 1, 2, 3 and 4 RSA requests.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub batches: Vec<u64>,
-    /// Requests in a batch, mean; 0 without any.
+    /// RSA requests of an execution, mean; 0 without any.
     #[serde(default)]
     pub fill: f64,
-    /// Requests that a batch engine did one after the other.
+    /// Of them, requests that were done one after the other by the library.
     #[serde(default)]
     pub alone: u64,
     /// Results of a batch that failed verification and were computed again.

@@ -75,6 +75,13 @@ pub fn workers() -> usize {
     }
 }
 
+/// The engine of the cards of a [`crate::rig::Rig`] in this run of the tests
+/// (`ADJUNCT_TEST_ENGINE`): `single` stands for a processor without vector unit.
+#[must_use]
+pub fn engine() -> String {
+    std::env::var("ADJUNCT_TEST_ENGINE").unwrap_or_else(|_| "auto".to_owned())
+}
+
 /// The text of a configuration file with the given services.
 #[must_use]
 pub fn file(services: &[Service]) -> String {

@@ -83,7 +83,11 @@ impl Rig {
             let of_this_run = format!("workers = {}\n", config::workers());
             let text = text.replacen(&of_this_run, &format!("workers = {workers}\n"), 1);
             let cards = plan.cards.iter().enumerate().map(|(id, (kind, domains))| {
-                format!("[[card]]\nid = {id}\ntype = \"{kind}\"\ndomains = {domains:?}\n")
+                let engine = config::engine();
+                format!(
+                    "[[card]]\nid = {id}\ntype = \"{kind}\"\ndomains = {domains:?}\n\
+                     engine = \"{engine}\"\n"
+                )
             });
             let cards: String = cards.collect();
             let socket = directory.path().join("admin.sock");

@@ -16,10 +16,10 @@
 //! joins a batch costs next to nothing and one sent elsewhere spoils it: the first four go to the
 //! accelerator, and of more one in five to a coprocessor, until the accelerator is full.
 //!
-//! Beyond zcrypt, too: a queue that lost its last requests costs more than all others until its silence
-//! is over, so that a dead card makes one client wait and not each of them; and a request that was
-//! lost in a queue never goes back to it, so that it fails, or is done by the host, while its
-//! client still waits.
+//! Beyond zcrypt, too: a queue that lost its last requests costs more than all others until its
+//! silence is over, so that a dead card makes one client wait and not each of them; and a request
+//! that was lost in a queue never goes back to it, so that it fails, or is done by the host, while
+//! its client still waits.
 
 use crate::config::CardType;
 use crate::key::{Curve, KeyKind};

@@ -68,7 +68,7 @@ pub fn engines(rows: &[CardRow]) -> String {
         let counts: Vec<String> = engine.batches.iter().map(ToString::to_string).collect();
         let _ = writeln!(
             out,
-            "\n    batches of 1/2/3/4 {}, mean {:.2}; alone {}; refused results {}\n    \
+            "\n    batches of 1/2/3/4 {}, mean {:.2}; {} alone; refused results {}\n    \
              self-test of RSA keys: {} passed, {} failed, {} of a form for single use",
             counts.join("/"),
             engine.fill,

@@ -14,6 +14,7 @@ pub const COLUMNS_MAX: usize = 100;
 
 /// The only files that may lift `deny(unsafe_code)`, each with what it needs it for.
 pub const UNSAFE_FILES: &[(&str, &str)] = &[
+    ("cex/src/device/batch/ifma.rs", "vector instructions outside the baseline of the target"),
     ("cex/src/device/raw_rsa.rs", "raw RSA private operation of aws-lc-sys"),
     ("engine/src/handshake/fiber.rs", "suspends and resumes a coroutine"),
     ("engine/src/handshake/stack.rs", "maps and guards the stacks of coroutines"),

@@ -12,13 +12,13 @@ use std::thread::JoinHandle;
 
 use adjunct_tests::backend::Backend;
 use adjunct_tests::client::stock::Client;
-use adjunct_tests::config::{Service, file, loops_stand_still};
+use adjunct_tests::config::{self, Service, file, loops_stand_still};
 use adjunct_tests::pki::{Kind, Leaf, Pki};
 use adjunct_tests::process::{Process, run};
 use adjunct_tests::record::Record;
 use adjunct_tests::rig::{Plan, Rig};
 use adjunct_tests::scene::NAME;
-use adjunct_tests::{adjunct, wait_until};
+use adjunct_tests::{adjunct, skip, wait_until};
 
 /// Clients of each kind of key.
 const CLIENTS: usize = 10;
@@ -255,6 +255,45 @@ fn a_wrong_ecdsa_result_is_the_client_s_to_find_unless_all_is_verified() {
     let error = client.connect(rig.rsa(), NAME).unwrap_err();
     assert!(error.to_string().to_lowercase().contains("internal"), "{error}");
     rig.wait_records(1)[0].expect("rule", "signing-failed");
+    rig.daemon.stop();
+}
+
+/// The engine of card 00 as the daemon shows it.
+fn engine(rig: &Rig) -> serde_json::Value {
+    let rows = rig.ask("cards");
+    rows.as_array().unwrap().iter().find(|row| row["domain"].is_null()).unwrap()["engine"].clone()
+}
+
+#[test]
+fn handshakes_at_once_are_signed_in_batches() {
+    if loops_stand_still() {
+        skip!("a loop that waits for its signature asks for one at a time");
+    }
+    let echo = Backend::echo();
+    let cards: [(&str, &[u8]); 2] = [("CEX8A", &[6]), ("CEX8C", &[6])];
+    let rig = Rig::start(&adjunct!(), echo.address, &Plan { cards: &cards, ..thorough() });
+    let load = Load::start(&rig, rig.rsa());
+    let single = !cex::Cex::batches() || config::engine() == "single";
+    if single {
+        load.go_on(3 * CLIENTS);
+        assert_eq!(engine(&rig)["name"], "single");
+    } else {
+        let full = || engine(&rig)["batches"][3].as_u64().unwrap();
+        wait_until("full batches have been signed", || full() > 2);
+        let engine = engine(&rig);
+        assert_eq!((&engine["name"], &engine["refused"]), (&"batch".into(), &0.into()));
+        assert_eq!(engine["self_test"]["failed"], 0);
+        assert!(engine["self_test"]["passed"].as_u64() > Some(0), "{engine}");
+        assert_eq!(engine["gains"][0]["bits"], 2048);
+    }
+    load.without_failure("in batches");
+    let (_, failures) = load.end();
+    assert_eq!(failures, Vec::<String>::new());
+    let socket = rig.socket();
+    let line = ["cards", "--socket", socket.to_str().unwrap()];
+    let table = adjunct!().run(&line).success().output();
+    let shown = if single { "engine single" } else { "self-test of RSA keys" };
+    assert!(table.contains(shown), "{table}");
     rig.daemon.stop();
 }
 

@@ -108,6 +108,9 @@ fn equal(a: __m512i, b: __m512i) -> __m512i {
     mask
 }
 
+// One function for each kernel, never inlined: a test looks at them by name. The parts of the
+// modulus are handed over one by one, so that no general register ever reads through a pointer.
+
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512ifma")]
 fn ifma_product(t: &mut [Block], a: &[Block], b: &[Block]) {
@@ -116,20 +119,20 @@ fn ifma_product(t: &mut [Block], a: &[Block], b: &[Block]) {
 
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn ifma_reduce(x: &mut [Block], t: &mut [Block], modulus: Modulus<'_>) {
-    kernel::reduce::<Zmm>(x, t, modulus);
+fn ifma_reduce(x: &mut [Block], t: &mut [Block], m: &[Block], k0: &Row) {
+    kernel::reduce::<Zmm>(x, t, Modulus { m, k0 });
 }
 
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn ifma_multiply(x: &mut [Block], y: &[Block], modulus: Modulus<'_>, t: &mut [Block]) {
-    kernel::multiply::<Zmm>(x, y, modulus, t);
+fn ifma_multiply(x: &mut [Block], y: &[Block], m: &[Block], k0: &Row, t: &mut [Block]) {
+    kernel::multiply::<Zmm>(x, y, Modulus { m, k0 }, t);
 }
 
 #[inline(never)]
 #[target_feature(enable = "avx512f,avx512ifma")]
-fn ifma_square(x: &mut [Block], modulus: Modulus<'_>, t: &mut [Block]) {
-    kernel::square::<Zmm>(x, modulus, t);
+fn ifma_square(x: &mut [Block], m: &[Block], k0: &Row, t: &mut [Block]) {
+    kernel::square::<Zmm>(x, Modulus { m, k0 }, t);
 }
 
 #[inline(never)]
@@ -146,17 +149,17 @@ impl Backend for Ifma {
 
     fn reduce(self, x: &mut [Block], t: &mut [Block], modulus: Modulus<'_>) {
         // SAFETY: the first invariant of the module.
-        unsafe { ifma_reduce(x, t, modulus) }
+        unsafe { ifma_reduce(x, t, modulus.m, modulus.k0) }
     }
 
     fn multiply(self, x: &mut [Block], y: &[Block], modulus: Modulus<'_>, t: &mut [Block]) {
         // SAFETY: the first invariant of the module.
-        unsafe { ifma_multiply(x, y, modulus, t) }
+        unsafe { ifma_multiply(x, y, modulus.m, modulus.k0, t) }
     }
 
     fn square(self, x: &mut [Block], modulus: Modulus<'_>, t: &mut [Block]) {
         // SAFETY: the first invariant of the module.
-        unsafe { ifma_square(x, modulus, t) }
+        unsafe { ifma_square(x, modulus.m, modulus.k0, t) }
     }
 
     fn select(self, x: &mut [Block], table: &[Shelf], digit: &Row) {

@@ -67,10 +67,8 @@ fn load<V: Lanes>(block: &Block) -> [V; BLOCK] {
 fn tile<V: Lanes>(sums: &mut Sums<V>, held: &[V; BLOCK], other: &Block) {
     ten!(J, {
         let factor = V::load(&other[J]);
-        ten!(I, {
-            sums[I + J] = sums[I + J].add_low(held[I], factor);
-            sums[I + J + 1] = sums[I + J + 1].add_high(held[I], factor);
-        });
+        ten!(I, sums[I + J] = sums[I + J].add_low(held[I], factor));
+        ten!(I, sums[I + J + 1] = sums[I + J + 1].add_high(held[I], factor));
     });
 }
 

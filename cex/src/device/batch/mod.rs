@@ -11,6 +11,7 @@
 //! | `key` | what is kept of a key; blinding factors |
 //! | `operation` | blind, split, exponentiate, join, unblind, verify |
 //! | `gain` | the measurement that decides whether it pays |
+//! | `trial` | operations without a card, for benchmarks |
 //!
 //! Invariants:
 //! * A result is released only if the public exponent gave the block back. One that does not is
@@ -33,6 +34,7 @@ mod number;
 mod operation;
 #[cfg(test)]
 mod portable;
+mod trial;
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -43,6 +45,7 @@ pub(crate) use gain::known as gains;
 #[cfg(target_arch = "x86_64")]
 pub(crate) use ifma::Ifma;
 pub(crate) use operation::REQUESTS;
+pub use trial::Trial;
 
 use super::single::Single;
 use super::{Engine, Job, OperandFault, Results, Work, pad, raw_rsa};
@@ -125,7 +128,13 @@ impl Prepared {
         }
         let single = || drop(raw.exponentiate(&block));
         let batch = || drop(unit.execute(&requests));
-        let gain = gain::gain(key.modulus_bits(), single, batch);
+        let gain = match unit {
+            // What is measured is kept for the whole process.
+            #[cfg(test)]
+            Unit::Portable | Unit::Disturbed => None,
+            #[cfg(target_arch = "x86_64")]
+            Unit::Ifma(_) => gain::gain(key.modulus_bits(), single, batch),
+        };
         Ok(Self { key, gain })
     }
 }
@@ -133,9 +142,9 @@ impl Prepared {
 /// What the engine has done. Written by the card's thread only.
 #[derive(Debug, Default)]
 pub(crate) struct Tally {
-    /// Batches of 1 to 4 requests.
+    /// Executions of 1 to 4 RSA requests.
     fills: [AtomicU64; REQUESTS],
-    /// Requests that were done one after the other.
+    /// RSA requests that were done one after the other.
     alone: AtomicU64,
     /// Results that did not undo to their block.
     refused: AtomicU64,
@@ -144,22 +153,22 @@ pub(crate) struct Tally {
 /// What the batch engine of a card has done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct BatchCounts {
-    /// Batches of 1, 2, 3 and 4 requests.
+    /// Executions of 1, 2, 3 and 4 RSA requests.
     pub fills: [u64; REQUESTS],
-    /// Requests that were done one after the other: below the break-even, or of a key that does
-    /// not fit.
+    /// Of them, requests that were done by the library, one after the other: below the
+    /// break-even, or of a key that does not fit.
     pub alone: u64,
     /// Results of lanes that failed verification. They were computed again, not released.
     pub refused: u64,
 }
 
 impl BatchCounts {
-    /// Batches.
+    /// Executions.
     pub fn batches(&self) -> u64 {
         self.fills.iter().sum()
     }
 
-    /// Requests in batches.
+    /// RSA requests executed.
     pub fn requests(&self) -> u64 {
         self.fills.iter().zip(1..).map(|(batches, fill)| batches * fill).sum()
     }
@@ -276,7 +285,10 @@ impl Engine for Batch {
         }
         results.extend(jobs.iter().zip(all).map(|(job, done)| {
             done.unwrap_or_else(|| {
-                self.tally.alone.fetch_add(1, Relaxed);
+                if job.shape() > 0 {
+                    self.tally.alone.fetch_add(1, Relaxed);
+                    self.tally.fills[0].fetch_add(1, Relaxed);
+                }
                 Single::execute_one(job)
             })
         }));

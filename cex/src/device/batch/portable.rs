@@ -8,8 +8,8 @@ use super::backend::Backend;
 use super::kernel::{self, Modulus, Shelf};
 use super::lanes::{Block, LANES, LIMB_BITS, LIMB_MASK, Lanes, Row};
 
-/// Eight ordinary integers. Its operations are calls: the kernels are unrolled for a vector unit, and
-/// eight multiplications in each of their thousands of places would take minutes to compile.
+/// Eight ordinary integers. Its operations are calls: the kernels are unrolled for a vector unit,
+/// and eight multiplications in each of their thousands of places would take minutes to compile.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Words([u64; LANES]);
 
