@@ -337,8 +337,8 @@ fn failures(summary: &Summary, facts: &Facts<'_>) -> String {
         let busy = cell.median("busy_percent").unwrap_or_default();
         let _ = writeln!(
             text,
-            "- `{}` was not saturated: its daemon was busy for {busy:.0} % of the time. The load, a \
-             neighbour on the processor or a wait in the daemon was the limit: read neither its \
+            "- `{}` was not saturated: its daemon was busy for {busy:.0} % of the time. The load, \
+             a neighbour on the processor or a wait in the daemon was the limit: read neither its \
              rate nor its latencies as what the daemon can do.",
             cell.plan.id
         );

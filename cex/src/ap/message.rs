@@ -27,6 +27,10 @@ pub struct Reply {
     pub psmid: Psmid,
     /// The reply message (type 80, 82, 86 or 88).
     pub bytes: Vec<u8>,
+    /// The card has given its result to the public key and got the block back, and nothing has
+    /// changed it since. A real card does not say this either; a simulated one saves the host from
+    /// doing the same over again in the same process.
+    pub checked: bool,
     /// When and at what cost it was made. A real card does not say this; a simulated one must,
     /// so that its CPU time can be reported apart from the host's.
     pub served: Served,

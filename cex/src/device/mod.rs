@@ -56,8 +56,23 @@ impl Job {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct OperandFault;
 
+/// The result of a private-key operation.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Output {
+    pub(crate) bytes: Vec<u8>,
+    /// The engine has given the result to the public key and got the block back.
+    pub(crate) checked: bool,
+}
+
+impl Output {
+    /// One that the host has to check.
+    fn unchecked(bytes: Vec<u8>) -> Self {
+        Self { bytes, checked: false }
+    }
+}
+
 /// One result for each job, in the order of the jobs.
-pub(crate) type Results = Vec<Result<Vec<u8>, OperandFault>>;
+pub(crate) type Results = Vec<Result<Output, OperandFault>>;
 
 /// What computes.
 pub(crate) trait Engine: Send {

@@ -1,18 +1,18 @@
 //! The engine that does one request after the other, with aws-lc's own constant-time code.
 
-use super::{Engine, Job, OperandFault, Results, Work};
+use super::{Engine, Job, OperandFault, Output, Results, Work};
 
 /// One at a time.
 #[derive(Debug)]
 pub(crate) struct Single;
 
 impl Single {
-    pub(crate) fn execute_one(job: &Job) -> Result<Vec<u8>, OperandFault> {
+    pub(crate) fn execute_one(job: &Job) -> Result<Output, OperandFault> {
         let result = match &job.work {
             Work::Block(block) => job.key.exponentiate(block),
             Work::Sign(scheme, digest) => job.key.sign(*scheme, digest),
         };
-        result.map_err(|_| OperandFault)
+        result.map(Output::unchecked).map_err(|_| OperandFault)
     }
 }
 

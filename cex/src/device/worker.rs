@@ -200,7 +200,7 @@ impl<'a> Worker<'a> {
             Ok(job) => job,
             Err(reply) => {
                 let share = Share { began, busy: began.elapsed(), cpu: self.lap(), late };
-                return self.put(hw, queue, &service, reply, share);
+                return self.put(hw, queue, &service, (reply, false), share);
             }
         };
         let (jobs, services) = self.gather(job, service, queue);
@@ -212,13 +212,15 @@ impl<'a> Worker<'a> {
         let wrong = faults.is_some_and(QueueFaults::wrong_result);
         let mut announce = false;
         for (service, mut result) in services.into_iter().zip(results) {
-            if let Ok(bytes) = &mut result
-                && let Some(last) = bytes.last_mut().filter(|_| wrong)
+            if let Ok(output) = &mut result
+                && let Some(last) = output.bytes.last_mut().filter(|_| wrong)
             {
                 *last ^= 1;
+                output.checked = false;
             }
-            let reply = answer(self.hw.kind, result);
-            announce |= self.put(hw, queue, &service, reply, share);
+            let checked = result.as_ref().is_ok_and(|output| output.checked);
+            let reply = answer(self.hw.kind, result.map(|output| output.bytes));
+            announce |= self.put(hw, queue, &service, (reply, checked), share);
         }
         announce
     }
@@ -263,7 +265,7 @@ impl<'a> Worker<'a> {
         hw: &HwQueue,
         queue: usize,
         service: &InService,
-        bytes: Vec<u8>,
+        (bytes, checked): (Vec<u8>, bool),
         share: Share,
     ) -> bool {
         let now = Instant::now();
@@ -271,7 +273,7 @@ impl<'a> Worker<'a> {
         let served = Served { began: share.began, ended: now.max(due), cpu: share.cpu };
         let stats = &self.zcrypt.cards[self.card].queues[queue].stats;
         stats.record(served.ended.saturating_duration_since(served.began), share.busy);
-        let reply = Reply { psmid: service.psmid, bytes, served };
+        let reply = Reply { psmid: service.psmid, bytes, checked, served };
         if due > now {
             let delayed = Delayed { due, reply, generation: service.generation };
             self.stations[queue].delayed.push(delayed);

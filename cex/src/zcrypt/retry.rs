@@ -71,7 +71,7 @@ impl Zcrypt {
         let Some(place) = ticket.place else { return Judgement::Again(Cause::MalformedReply) };
         let result_len = ticket.request.key.modulus_len().unwrap_or(0);
         match msg::decode_reply(&reply.bytes, result_len) {
-            Ok(signature) if self.verified(ticket, place, &signature) => {
+            Ok(signature) if self.verified(ticket, place, &signature, reply.checked) => {
                 Judgement::Signature(signature)
             }
             Ok(_) => {
@@ -94,13 +94,14 @@ impl Zcrypt {
         }
     }
 
-    /// The check with the public key. An accelerator's result must give the block back; a
-    /// coprocessor padded by itself, so its result is verified as a signature.
-    fn verified(&self, ticket: &Ticket, place: Place, signature: &[u8]) -> bool {
+    /// The check with the public key. An accelerator's result must give the block back, and is
+    /// `checked` when its engine has seen to that; a coprocessor padded by itself, so its result is
+    /// verified as a signature in any case.
+    fn verified(&self, ticket: &Ticket, place: Place, signature: &[u8], checked: bool) -> bool {
         let request = &ticket.request;
         match &request.block {
             Some(block) if self.bus.cards[place.card].hw.kind == CardType::Cex8A => {
-                request.key.undoes(signature, block)
+                checked || request.key.undoes(signature, block)
             }
             _ if request.scheme.is_rsa() || self.config.verify == Verify::All => {
                 request.key.verifies(request.scheme, &request.digest, signature)

@@ -3,16 +3,16 @@
 //! Purpose: cost per handshake and per byte as the daemon itself sees it, so that a report need not
 //! guess what belongs to the loop around them.
 //!
-//! How: the CPU clock of a thread is a system call, the clock of the wall is not. [`Ledger::turn`]
-//! reads the cheap one where the kind of work changes; [`Ledger::settle`] reads the CPU clock once,
-//! at the end of a turn of the event loop. What the wall says of the classes is taken for CPU time
-//! as far as the thread has used that much; the rest, the poll above all, is overhead. A thread that
-//! was not on the processor for a while is so charged to no class, and a mistake is bounded by the
-//! CPU time of one turn.
+//! How: the CPU clock of a thread is a system call, the clock of the wall is not.
+//! [`Ledger::turn`] reads the cheap one where the kind of work changes; [`Ledger::settle`]
+//! reads the CPU clock once, at the end of a turn of the event loop. What the wall says of the
+//! classes is taken for CPU time as far as the thread has used that much; the rest, the poll
+//! above all, is overhead. A thread that was not on the processor for a while is so charged to
+//! no class, and a mistake is bounded by the CPU time of one turn.
 //!
-//! Invariant: the classes add up to the CPU time of the thread, from its very start: what is in no
-//! other class is [`Class::Overhead`]. What the thread has used since the last turn ended is in none
-//! of them yet.
+//! Invariant: the classes add up to the CPU time of the thread, from its very start: what is in
+//! no other class is [`Class::Overhead`]. What the thread has used since the last turn ended is
+//! in none of them yet.
 
 use std::time::{Duration, Instant};
 

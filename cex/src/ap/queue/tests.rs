@@ -28,7 +28,7 @@ impl Script {
     fn expect_reply(&self, psmid: Psmid) -> &Self {
         let now = Instant::now();
         let served = Served { began: now, ended: now, cpu: Duration::ZERO };
-        let reply = Reply { psmid, bytes: vec![1], served };
+        let reply = Reply { psmid, bytes: vec![1], checked: false, served };
         let status = StatusWord::new(Rc::Normal).with_irq_enabled(true);
         self.answers.borrow_mut().push_back(("DQAP", status, Some(reply)));
         self

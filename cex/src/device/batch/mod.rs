@@ -48,7 +48,7 @@ pub(crate) use operation::REQUESTS;
 pub use trial::Trial;
 
 use super::single::Single;
-use super::{Engine, Job, OperandFault, Results, Work, pad, raw_rsa};
+use super::{Engine, Job, OperandFault, Output, Results, Work, pad, raw_rsa};
 use crate::der;
 use crate::key::Private;
 use key::BatchKey;
@@ -214,13 +214,15 @@ impl Batch {
             if result == Err(Miss::Wrong) {
                 self.tally.refused.fetch_add(1, Relaxed);
             }
-            let result = result.or_else(|_| fit.raw.exponentiate(&fit.block));
+            let result = result.map(|bytes| Output { bytes, checked: true });
+            let result =
+                result.or_else(|_| fit.raw.exponentiate(&fit.block).map(Output::unchecked));
             all[fit.index] = Some(result.map_err(|_| OperandFault));
         }
     }
 }
 
-type Outcome = Result<Vec<u8>, OperandFault>;
+type Outcome = Result<Output, OperandFault>;
 
 /// A job that can be executed in a batch.
 struct Fit<'a> {

@@ -366,13 +366,18 @@ fn an_engine_fills_batches_and_gives_the_same_answers() {
     assert_eq!(keys.self_test().passed, 1);
     let mut engine = Batch::new(unit, true);
     let expected = Single::execute_one(&jobs(&keys, &key, 1)[0]).unwrap();
+    assert!(!expected.checked);
+    let mut checked = 0;
     for fill in 1..=8 {
         let mut results = Vec::new();
         engine.execute(&jobs(&keys, &key, fill), &mut results);
         assert_eq!(results.len(), fill);
-        assert!(results.iter().all(|result| result.as_ref() == Ok(&expected)), "{fill}");
+        let outputs: Vec<_> = results.into_iter().map(Result::unwrap).collect();
+        assert!(outputs.iter().all(|output| output.bytes == expected.bytes), "{fill}");
+        checked += outputs.iter().filter(|output| output.checked).count();
     }
     let counts = engine.tally().unwrap().read();
+    assert_eq!(checked as u64, counts.requests() - counts.alone);
     assert_eq!(counts.requests(), 36);
     // Whatever was measured, full batches ran: one for each of 4 to 7, two for 8.
     assert_eq!(counts.fills[3], 6);
@@ -386,8 +391,11 @@ fn a_refused_lane_is_computed_again_and_counted() {
     let mut engine = Batch::new(Unit::Disturbed, true);
     let mut results = Vec::new();
     engine.execute(&jobs(&keys, &key, 4), &mut results);
-    let expected = Single::execute_one(&jobs(&keys, &key, 1)[0]);
-    assert!(results.iter().all(|result| *result == expected));
+    let expected = Single::execute_one(&jobs(&keys, &key, 1)[0]).unwrap().bytes;
+    let outputs: Vec<_> = results.into_iter().map(Result::unwrap).collect();
+    assert!(outputs.iter().all(|output| output.bytes == expected));
+    // The one that aws-lc has computed again is for the host to check.
+    assert_eq!(outputs.iter().map(|o| o.checked).collect::<Vec<_>>(), [true, false, true, true]);
     assert_eq!(engine.tally().unwrap().read().refused, 1);
 }
 

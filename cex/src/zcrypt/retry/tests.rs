@@ -37,7 +37,7 @@ fn ticket(request: SignRequest, tries: u8) -> Box<Ticket> {
 fn reply(bytes: Vec<u8>) -> Outcome {
     let now = Instant::now();
     let served = Served { began: now, ended: now, cpu: Duration::from_micros(3) };
-    Outcome::Reply(Reply { psmid: Psmid(1), bytes, served })
+    Outcome::Reply(Reply { psmid: Psmid(1), bytes, checked: false, served })
 }
 
 /// Outcome, and the failure if the request ends; `None` if it is tried again.
