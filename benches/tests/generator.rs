@@ -104,6 +104,14 @@ fn a_flipped_bit_of_ciphertext_ends_the_run() {
     assert!(text.contains("TLS: "), "{text}");
 }
 
+/// Whether the first wrong byte is the one at `at`, or one close behind: a byte that is missing shows
+/// where the next one is another.
+fn wrong_from(text: &str, at: usize) -> bool {
+    let behind = text.split_once("wrong data at byte ").map_or("", |(_, behind)| behind);
+    let digits = behind.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+    digits.parse::<usize>().is_ok_and(|first| (at..at + 8).contains(&first))
+}
+
 #[test]
 fn a_dropped_byte_is_missed_or_seen_in_what_follows() {
     let short = HandshakeLoad {
@@ -115,7 +123,7 @@ fn a_dropped_byte_is_missed_or_seen_in_what_follows() {
     assert_eq!((outcome.units, outcome.errors), (0, 4));
     assert!(outcome.first_error.unwrap().contains("late: 63 of 64 bytes"));
     let text = refused(&handshakes(wrong(Wrong::DropDown(10)), Shape::default()));
-    assert!(text.contains("wrong data at byte 10"), "{text}");
+    assert!(wrong_from(&text, 10), "{text}");
     let text = refused(&handshakes(wrong(Wrong::CutDown(10)), Shape::default()));
     assert!(text.contains("missing data: expected 64 bytes, came 10"), "{text}");
 }
@@ -134,7 +142,7 @@ fn bulk_data_is_checked_at_both_ends() {
     for down in [Wrong::FlipDown(300_000), Wrong::DropDown(300_000)] {
         // A trailer of 16 bytes is before it.
         let text = failure(down, Direction::Down);
-        assert!(text.contains("wrong data at byte 299984"), "{text}");
+        assert!(wrong_from(&text, 299_984), "{text}");
     }
     for up in [Wrong::FlipUp(300_016), Wrong::DropUp(300_016)] {
         for direction in [Direction::Up, Direction::Both] {
