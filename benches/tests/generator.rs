@@ -104,8 +104,8 @@ fn a_flipped_bit_of_ciphertext_ends_the_run() {
     assert!(text.contains("TLS: "), "{text}");
 }
 
-/// Whether the first wrong byte is the one at `at`, or one close behind: a byte that is missing shows
-/// where the next one is another.
+/// Whether the first wrong byte is the one at `at`, or one close behind: a byte that is missing
+/// shows where the next one is another.
 fn wrong_from(text: &str, at: usize) -> bool {
     let behind = text.split_once("wrong data at byte ").map_or("", |(_, behind)| behind);
     let digits = behind.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();

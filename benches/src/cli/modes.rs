@@ -44,6 +44,9 @@ pub(super) struct Comparison {
     /// Where the threads of simulated cards are
     #[arg(long, default_value = "same", conflicts_with = "address")]
     cards: Cards,
+    /// What the simulated cards compute with: auto, single or batch
+    #[arg(long, default_value = "auto", conflicts_with = "address")]
+    engine: String,
 }
 
 /// Where the threads of simulated cards are.
@@ -98,11 +101,17 @@ pub(super) fn run(options: &storm::Options) -> Result<(), Failure> {
         "turn max",
         "failed",
     ];
+    let engine = options.own.engine.as_str();
+    let cards = daemon::Cards::Of(vec![("CEX8A", engine), ("CEX8C", engine)]);
     let mut table = Table::new("Rounds", &header);
     let mut rounds = Vec::new();
     for _ in 0..options.own.rounds {
         for mode in &options.own.modes {
-            let setting = Setting { offload: mode, ..Setting::new(backend, &issued, &[first]) };
+            let setting = Setting {
+                offload: mode,
+                cards: cards.clone(),
+                ..Setting::new(backend, &issued, &[first])
+            };
             let round = round(&program, &setting, options, last)?;
             table.row(cells(&round));
             rounds.push(round);
@@ -119,12 +128,14 @@ fn print_method(options: &storm::Options, first: usize, last: usize) {
     let storm::Options { pings, how, own, .. } = options;
     println!(
         "{} connections, {} B pings, {:.0}/s in all; storm: {} clients, {}, full TLS 1.3 \
-         handshakes, RSA-2048; server on cpu {first}, the rest on cpu {last}, cards on cpu {}.\n",
+         handshakes, RSA-2048; server on cpu {first}, the rest on cpu {last}, cards (engine {}) on \
+         cpu {}.\n",
         pings.connections,
         pings.bytes,
         pings.ping_rate,
         how.clients.unwrap_or(CLIENTS),
         how.rate.map_or("closed loop".to_owned(), |rate| format!("{rate}/s")),
+        own.engine,
         if own.cards == Cards::Apart { last } else { first }
     );
 }
