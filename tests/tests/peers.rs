@@ -240,6 +240,8 @@ fn every_other_scenario_has_its_figure() {
             |run: &Round| run.failed.as_ref().is_none_or(|why| !why.starts_with("no "));
         let run = times.into_iter().map(run).find(is_decided).expect("something in 16 s");
         assert_eq!(run.failed, None, "{id}");
-        assert!(run.values[scenario.figure] > 0.0, "{id}: {:?}", run.values);
+        let figure = run.values[scenario.figure];
+        // A few idle connections may fit into memory that the server has had from the start.
+        assert!(figure > 0.0 || (id == "idle" && figure == 0.0), "{id}: {:?}", run.values);
     }
 }
