@@ -172,7 +172,7 @@ impl Key {
             return take(self.sign_in_pieces(info.iter().chain([&&[FIRST][..]])).as_ref());
         };
         call.done(info.iter().map(|part| part.len()).sum::<usize>() + 1);
-        let mut block = [0; MAX_LEN];
+        let mut block = Zeroizing::new([0; MAX_LEN]);
         let block = &mut block[..self.algorithm.output_len()];
         if let Some(expander) = &self.expander
             && expander.first_block(info, block).is_ok()

@@ -17,6 +17,8 @@ pub(crate) struct Message<P> {
     pub(crate) bytes: Vec<u8>,
     /// When it came into the queue.
     pub(crate) since: Instant,
+    /// One that came later has been answered.
+    pub(crate) overtaken: bool,
     pub(crate) private: P,
 }
 

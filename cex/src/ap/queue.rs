@@ -136,6 +136,8 @@ pub(crate) struct ApQueue<P> {
     apqn: Apqn,
     last_psmid: u64,
     last_error: Option<ResponseCode>,
+    /// When the card made its last reply.
+    answered: Option<Instant>,
     unmatched: u64,
     resets: u64,
     /// Times that the card forgot what it had.
@@ -161,6 +163,7 @@ impl<P> ApQueue<P> {
             apqn,
             last_psmid: 0,
             last_error: None,
+            answered: None,
             unmatched: 0,
             resets: 0,
             forgotten: 0,
@@ -199,7 +202,7 @@ impl<P> ApQueue<P> {
         }
         self.last_psmid += 1;
         let psmid = Psmid(u64::from(self.apqn.number()) << 48 | self.last_psmid);
-        self.requestq.push_back(Message { psmid, bytes, since: now, private });
+        self.requestq.push_back(Message { psmid, bytes, since: now, overtaken: false, private });
         Ok(psmid)
     }
 
@@ -260,13 +263,16 @@ impl<P> ApQueue<P> {
         }
     }
 
-    /// A request has been here for too long.
+    /// A request has been here for too long, and it is not that the card has so much to do: its
+    /// reply was lost, since one that came later has been answered; or the card has been silent for
+    /// that long. A card whose thread gets little of a busy processor is slow, not silent.
     pub(crate) fn timed_out(&self, now: Instant) -> bool {
-        let oldest = self.pendingq.front().into_iter().chain(self.requestq.front());
-        oldest
-            .map(|message| message.since)
-            .min()
-            .is_some_and(|since| now.saturating_duration_since(since) >= self.request_timeout)
+        let late = |since: Instant| now.saturating_duration_since(since) >= self.request_timeout;
+        let silent = self.answered.is_none_or(late);
+        let first = self.pendingq.front();
+        let oldest = first.into_iter().chain(self.requestq.front());
+        first.is_some_and(|message| message.overtaken && late(message.since))
+            || (silent && oldest.map(|message| message.since).min().is_some_and(late))
     }
 
     /// The card's place in the configuration and its checkstop state, as a bus scan found them.
@@ -404,7 +410,12 @@ impl<P> ApQueue<P> {
         self.queue_count = self.queue_count.saturating_sub(1);
         match self.pendingq.iter().position(|m| m.psmid == reply.psmid) {
             Some(at) => {
+                self.answered = Some(reply.served.ended);
                 if let Some(message) = self.pendingq.remove(at) {
+                    // A card takes the requests of a queue in order.
+                    if let Some(first) = self.pendingq.front_mut().filter(|_| at > 0) {
+                        first.overtaken = true;
+                    }
                     let outcome = Outcome::Reply(reply);
                     out.push(Done { private: message.private, outcome });
                 }
@@ -415,7 +426,8 @@ impl<P> ApQueue<P> {
 
     /// The card says that it has nothing, but it had: everything goes out once more, in order.
     fn send_again(&mut self) {
-        while let Some(message) = self.pendingq.pop_back() {
+        while let Some(mut message) = self.pendingq.pop_back() {
+            message.overtaken = false;
             self.requestq.push_front(message);
         }
         self.forgotten += 1;

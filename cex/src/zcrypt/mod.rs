@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 use crate::ap::bus::{Bus, Place, Queue};
 use crate::ap::queue::{Done, Event, Outcome};
 use crate::config::{CardConfig, CardType, Config, EngineChoice, NoCard};
+use crate::device::batch;
 use crate::key::{KeyKind, KeyStore};
 use crate::msg::{type6, type50};
 use crate::port::PortShared;
@@ -168,8 +169,8 @@ impl CardView for View<'_> {
         self.bus.hw.kind
     }
 
-    fn batches(&self) -> bool {
-        self.card.batches
+    fn batches(&self, bits: u32) -> bool {
+        self.card.batches && batch::pays(bits)
     }
 
     fn online(&self) -> bool {

@@ -72,7 +72,10 @@ const BATCH_SHARE: u32 = 4;
 /// The rating of a request on this card.
 fn rating<C: CardView>(card: &C, demand: Demand) -> Option<u32> {
     let rating = speed_rating(card.kind(), demand)?;
-    let shared = card.batches() && card.kind() == CardType::Cex8A;
+    let shared = match demand.kind {
+        KeyKind::Rsa { bits } => card.kind() == CardType::Cex8A && card.batches(bits),
+        KeyKind::Ec(_) => false,
+    };
     Some(if shared { rating / BATCH_SHARE } else { rating })
 }
 
@@ -90,8 +93,8 @@ pub(crate) trait QueueView {
 /// A card as the selection sees it.
 pub(crate) trait CardView {
     fn kind(&self) -> CardType;
-    /// Does RSA requests of one size together.
-    fn batches(&self) -> bool;
+    /// Does RSA requests of this size together, and gains by it.
+    fn batches(&self, bits: u32) -> bool;
     /// Taken online by the administrator.
     fn online(&self) -> bool;
     fn load(&self) -> u32;

@@ -18,7 +18,7 @@ use adjunct_tests::process::{Process, run};
 use adjunct_tests::record::Record;
 use adjunct_tests::rig::{Plan, Rig};
 use adjunct_tests::scene::NAME;
-use adjunct_tests::{adjunct, skip, wait_until};
+use adjunct_tests::{adjunct, wait_until};
 
 /// Clients of each kind of key.
 const CLIENTS: usize = 10;
@@ -267,7 +267,8 @@ fn engine(rig: &Rig) -> serde_json::Value {
 #[test]
 fn handshakes_at_once_are_signed_in_batches() {
     if loops_stand_still() {
-        skip!("a loop that waits for its signature asks for one at a time");
+        // A loop that waits for its signature asks for one at a time: there is no batch to see.
+        return;
     }
     let echo = Backend::echo();
     let cards: [(&str, &[u8]); 2] = [("CEX8A", &[6]), ("CEX8C", &[6])];

@@ -26,7 +26,10 @@ impl Script {
     }
 
     fn expect_reply(&self, psmid: Psmid) -> &Self {
-        let now = Instant::now();
+        self.expect_reply_of(psmid, Instant::now())
+    }
+
+    fn expect_reply_of(&self, psmid: Psmid, now: Instant) -> &Self {
         let served = Served { began: now, ended: now, cpu: Duration::ZERO };
         let reply = Reply { psmid, bytes: vec![1], checked: false, served };
         let status = StatusWord::new(Rc::Normal).with_irq_enabled(true);
@@ -384,6 +387,18 @@ fn a_request_is_late_however_busy_its_queue_is() {
     bench.ap.expect_reply(psmids[0]);
     bench.run(Event::Poll);
     assert!(!bench.queue.timed_out(bench.now + TIMEOUT * 9));
+}
+
+#[test]
+fn a_card_that_answers_in_order_is_slow_and_not_silent() {
+    let (mut bench, psmids) = Bench::working(3);
+    let begin = bench.now;
+    bench.now += TIMEOUT * 3 / 4;
+    bench.ap.expect_reply_of(psmids[0], bench.now).expect("DQAP", Rc::QueueFullOrNoReply);
+    bench.run(Event::Poll);
+    // The others have been here for as long as the first, and longer than the deadline.
+    assert!(!bench.queue.timed_out(begin + TIMEOUT * 3 / 2));
+    assert!(bench.queue.timed_out(bench.now + TIMEOUT));
 }
 
 /// Takes every message and has forgotten it when asked for the reply.

@@ -5,9 +5,10 @@
 //! single operation by turns, the shortest of each counts. It takes about 10 ms.
 
 use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use super::operation::REQUESTS;
+use crate::device::thread_cpu;
 
 /// Fewest rounds of a measurement.
 const ROUNDS_MIN: u32 = 3;
@@ -55,24 +56,32 @@ pub(super) fn gain(bits: u32, single: impl FnMut(), batch: impl FnMut()) -> Opti
     Some(*GAINS.get(index)?.get_or_init(|| measure(bits, single, batch)))
 }
 
+/// Whether batches of a size are known to be cheaper.
+pub(crate) fn pays(bits: u32) -> bool {
+    let index = usize::try_from(bits / 1024).ok().and_then(|index| index.checked_sub(2));
+    let gain = index.and_then(|index| GAINS.get(index)).and_then(OnceLock::get);
+    gain.is_some_and(|gain| gain.break_even().is_some())
+}
+
 /// The gains measured so far.
 pub(crate) fn known() -> Vec<Gain> {
     GAINS.iter().filter_map(|gain| gain.get().copied()).collect()
 }
 
 fn measure(bits: u32, mut single: impl FnMut(), mut batch: impl FnMut()) -> Gain {
-    let begin = Instant::now();
+    // CPU time: whoever else was on the processor meanwhile must not decide for the whole process.
+    let begin = thread_cpu();
     let mut gain = Gain { bits, single: Duration::MAX, batch: Duration::MAX };
     for round in 0..ROUNDS_MAX {
-        if round >= ROUNDS_MIN && begin.elapsed() > BUDGET {
+        if round >= ROUNDS_MIN && thread_cpu().saturating_sub(begin) > BUDGET {
             break;
         }
-        let start = Instant::now();
+        let start = thread_cpu();
         single();
-        let middle = Instant::now();
+        let middle = thread_cpu();
         batch();
-        gain.single = gain.single.min(middle - start);
-        gain.batch = gain.batch.min(middle.elapsed());
+        gain.single = gain.single.min(middle.saturating_sub(start));
+        gain.batch = gain.batch.min(thread_cpu().saturating_sub(middle));
     }
     gain
 }

@@ -23,7 +23,7 @@ const BLINDING_USES: u32 = 256;
 /// A modulus with its constants.
 pub(super) struct Odd {
     pub(super) m: Number,
-    pub(super) k0: u64,
+    pub(super) k0: Zeroizing<u64>,
     /// `R mod m`.
     pub(super) one: Number,
     /// `R^2 mod m`.
@@ -35,7 +35,7 @@ impl Odd {
         let m = number::from_bytes(bytes, limbs);
         let one = number::montgomery(&number::one(limbs), &m);
         let square = number::montgomery(&one, &m);
-        Self { k0: number::negative_inverse(m[0]), m, one, square }
+        Self { k0: Zeroizing::new(number::negative_inverse(m[0])), m, one, square }
     }
 }
 
@@ -150,7 +150,7 @@ impl BatchKey {
         let mut x = rows(limbs, |lane| if lane == 0 { &factor } else { &undo });
         let (m, square) = (rows(limbs, |_| &self.n.m), rows(limbs, |_| &self.n.square));
         let mut t = Zeroizing::new(vec![ZEROS; 2 * x.len()]);
-        let modulus = Modulus { m: &m, k0: &Row([self.n.k0; LANES]) };
+        let modulus = Modulus { m: &m, k0: &Row([*self.n.k0; LANES]) };
         backend.multiply(&mut x, &square, modulus, &mut t);
         Some(Blinding { factor: lane(&x, 0), undo: lane(&x, 1), uses: 0 })
     }

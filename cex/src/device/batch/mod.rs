@@ -41,7 +41,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 pub use gain::Gain;
-pub(crate) use gain::known as gains;
+pub(crate) use gain::{known as gains, pays};
 #[cfg(target_arch = "x86_64")]
 pub(crate) use ifma::Ifma;
 pub(crate) use operation::REQUESTS;

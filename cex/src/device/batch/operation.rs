@@ -117,11 +117,11 @@ impl<'a, B: Backend> Batch<'a, B> {
             limbs,
             primes: Moduli {
                 m: rows(limbs, |lane| &half(lane).prime.m),
-                k0: Row(std::array::from_fn(|lane| half(lane).prime.k0)),
+                k0: Row(std::array::from_fn(|lane| *half(lane).prime.k0)),
             },
             n: Moduli {
                 m: rows(2 * limbs, |lane| &key(lane).n.m),
-                k0: Row(std::array::from_fn(|lane| key(lane).n.k0)),
+                k0: Row(std::array::from_fn(|lane| *key(lane).n.k0)),
             },
             inputs: requests.map(|r| number::from_bytes(r.block, 2 * limbs)),
             t: Zeroizing::new(vec![ZEROS; 4 * limbs / BLOCK]),
@@ -148,13 +148,19 @@ impl<'a, B: Backend> Batch<'a, B> {
         self.backend.multiply(&mut results, &factors, self.n.as_ref(), &mut self.t);
         spread(&mut results, REQUESTS);
         self.backend.square(&mut factors, self.n.as_ref(), &mut self.t);
-        for (index, mut pair) in blindings.into_iter().enumerate() {
-            (pair.factor, pair.undo) = (lane(&factors, index), lane(&factors, index + REQUESTS));
-            self.requests[index].key.give_back(pair);
-        }
         canonical(&mut results, &self.n.m);
         let undone = self.undo(&results);
-        (0..count).map(|index| self.release(index, &results, &undone)).collect()
+        let released: Vec<_> =
+            (0..count).map(|index| self.release(index, &results, &undone)).collect();
+        for (index, mut pair) in blindings.into_iter().enumerate() {
+            // A pair that may be what was wrong is not used again.
+            if released[index].is_ok() {
+                pair.factor = lane(&factors, index);
+                pair.undo = lane(&factors, index + REQUESTS);
+                self.requests[index].key.give_back(pair);
+            }
+        }
+        released
     }
 
     fn blindings(&self, count: usize) -> Option<Vec<Blinding>> {

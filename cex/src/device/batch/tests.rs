@@ -311,7 +311,7 @@ fn a_blinding_factor_is_squared_with_what_undoes_it() {
     let one = |blinding: &key::Blinding| {
         // factor^d times 1/r is 1: sign what the factor is, in plain form.
         let n = rows(40, |_| &key.key.n.m);
-        let k0 = Row([key.key.n.k0; LANES]);
+        let k0 = Row([*key.key.n.k0; LANES]);
         let modulus = Modulus { m: &n, k0: &k0 };
         let mut t = vec![ZEROS; 8];
         let mut x = rows(40, |_| &blinding.factor);

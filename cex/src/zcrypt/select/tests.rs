@@ -42,7 +42,7 @@ impl CardView for &C {
     fn kind(&self) -> CardType {
         self.kind
     }
-    fn batches(&self) -> bool {
+    fn batches(&self, _: u32) -> bool {
         self.batches
     }
     fn online(&self) -> bool {
