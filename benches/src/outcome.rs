@@ -1,7 +1,7 @@
 //! What a run of the load came to: a table for people, a line of JSON for programs.
 //!
 //! Invariants: latencies are recorded in nanoseconds and shown in microseconds; a run with wrong
-//! data or a wrong kind of handshake has no outcome, but a [`Failure`](crate::Failure).
+//! data or a wrong kind of handshake has no outcome, but a [`Failure`].
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -107,7 +107,7 @@ pub struct Done {
 ///
 /// # Errors
 /// Something is missing before the first round, or the report cannot be written. A cell that fails
-/// is none: it stands in [`Done::failed`].
+/// is none: it stands in the list of failed cells.
 pub fn run(options: &Options, tell: &mut dyn FnMut(&str)) -> Result<Done, Failure> {
     let mut cells = options.cells()?;
     let (first, last) = measure::processors()?;

@@ -7,7 +7,7 @@
 //! | [`latency`] | pings on established connections |
 //! | [`idle`] | connections that are held |
 //! | [`storm`] | handshakes and pings at once |
-//! | [`backend`] | echoes, sends and checks, behind the endpoint |
+//! | [`mod@backend`] | echoes, sends and checks, behind the endpoint |
 //! | [`shape`], [`pace`] | what is asked for, and when |
 //!
 //! Invariants: what is not as asked for (other data, less data, another kind of handshake) ends the

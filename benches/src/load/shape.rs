@@ -1,6 +1,6 @@
 //! What is asked of a handshake, and whether that is what came.
 //!
-//! Invariant: a handshake of another kind than the one asked for is a [`Fault`] and no figure. A
+//! Invariant: a handshake of another kind than the one asked for is a fault and no figure. A
 //! server that resumes when a full handshake was asked for looks ten times as fast as it is.
 
 use std::fmt;

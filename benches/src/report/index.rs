@@ -110,7 +110,7 @@ fn divided(readme: &Path) -> Result<(String, String), Failure> {
 /// Adds a report to the list of the README, newest first.
 ///
 /// # Errors
-/// Those of [`check`], and of writing.
+/// Those of the check of the list, and of writing.
 pub fn update_readme(readme: &Path, report: &str, sentence: &str) -> Result<(), Failure> {
     let (head, list) = divided(readme)?;
     let line = format!("- [{report}]({report}/report.md): {}", privacy::scrubbed(sentence));
