@@ -71,8 +71,8 @@ mod tests {
         })
         .join()
         .unwrap();
-        assert_eq!(before.sched_nice, 3);
-        assert_eq!(after.sched_nice, 3);
+        assert!(before.sched_nice >= 3, "{}", before.sched_nice);
+        assert_eq!(after.sched_nice, before.sched_nice);
         assert_eq!(after.sched_policy, before.sched_policy);
         let granted = Duration::from_nanos(after.sched_runtime);
         assert!(granted == SHORT || before.sched_runtime == 0, "{granted:?}");
