@@ -67,15 +67,26 @@ impl Usage {
         self.classes.get(name).copied().unwrap_or_default()
     }
 
-    /// What was used since `before`.
+    /// What was used since `before`: the difference of the totals.
+    ///
+    /// A thread that lived then and has ended took all its time with it to [`ENDED`], what it had
+    /// used before included: so much as its class lost, the ended have not used since.
     #[must_use]
     pub fn since(&self, before: &Self) -> Self {
-        let spent = |(name, now): (&String, &Duration)| {
-            let spent = now.saturating_sub(before.class(name));
-            (!spent.is_zero()).then(|| (name.clone(), spent))
-        };
+        let mut classes = BTreeMap::new();
+        let mut moved = Duration::ZERO;
+        for (name, now) in &self.classes {
+            classes.insert(name.clone(), now.saturating_sub(before.class(name)));
+        }
+        for (name, then) in &before.classes {
+            moved += then.saturating_sub(self.class(name));
+        }
+        if let Some(ended) = classes.get_mut(ENDED) {
+            *ended = ended.saturating_sub(moved);
+        }
+        classes.retain(|_, spent| !spent.is_zero());
         let ticks = [0, 1].map(|mode| self.ticks[mode].saturating_sub(before.ticks[mode]));
-        Self::of(self.classes.iter().filter_map(spent).collect(), ticks)
+        Self::of(classes, ticks)
     }
 
     /// Divides the sum of the classes as the ticks are divided; all is taken for user when there
@@ -341,6 +352,41 @@ mod tests {
         // Other tests of this process run meanwhile; both clocks see them.
         let (low, high) = (spent.min(exact), spent.max(exact));
         assert!(high - low < Duration::from_millis(150), "{spent:?} and {exact:?}");
+    }
+
+    #[test]
+    fn what_a_thread_had_used_before_does_not_count_when_it_ends() {
+        let reading = |classes: &[(&str, u64)]| {
+            let classes = classes.iter();
+            let classes = classes.map(|(n, ms)| ((*n).to_owned(), Duration::from_millis(*ms)));
+            Usage::of(classes.collect(), [1, 0])
+        };
+        let before = reading(&[(HOST, 100), (FLIGHT, 700)]);
+        let after = reading(&[(HOST, 150), (FLIGHT, 300), (ENDED, 460)]);
+        let spent = after.since(&before);
+        assert_eq!(spent.total(), Duration::from_millis(110));
+        assert_eq!(spent.class(ENDED), Duration::from_millis(60));
+        assert_eq!(spent.user, Duration::from_millis(110));
+    }
+
+    #[test]
+    fn a_thread_that_lives_across_the_beginning_is_charged_for_the_rest_alone() {
+        let (burnt, is_burnt) = std::sync::mpsc::channel();
+        let (end, ends) = std::sync::mpsc::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            burn(Duration::from_millis(500));
+            burnt.send(()).unwrap();
+            let _ = ends.recv();
+        });
+        is_burnt.recv().unwrap();
+        let before = usage_of_tree(std::process::id()).unwrap();
+        let exact = process_cpu();
+        drop(end);
+        thread.join().unwrap();
+        let spent = usage_of_tree(std::process::id()).unwrap().since(&before).total();
+        let exact = process_cpu().saturating_sub(exact);
+        let (low, high) = (spent.min(exact), spent.max(exact));
+        assert!(high - low < Duration::from_millis(250), "{spent:?} and {exact:?}");
     }
 
     #[test]
