@@ -88,6 +88,23 @@ impl Outcome {
         self.notes.insert(name.to_owned(), value.into());
     }
 
+    /// Whether it may become a figure: with one bad connection nobody knows what else was wrong.
+    ///
+    /// # Errors
+    /// A connection was broken, or nothing was done.
+    pub fn sound(&self) -> Result<(), Failure> {
+        let Self { scenario, errors, units, unit, first_error, elapsed, .. } = self;
+        if *errors > 0 {
+            let first = first_error.as_deref().unwrap_or("not told why");
+            let text = format!("{errors} errors beside {units} {unit}; the first: {first}");
+            return Err(format!("{scenario}: {text}").into());
+        }
+        match units {
+            0 => Err(format!("{scenario}: no {unit} in {elapsed:?}").into()),
+            _ => Ok(()),
+        }
+    }
+
     /// One line of JSON.
     ///
     /// # Errors
@@ -185,6 +202,17 @@ fn quantiles<S: Serializer>(of: &Option<Histogram<u64>>, to: S) -> Result<S::Ok,
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn one_broken_connection_or_nothing_done_makes_no_figure() {
+        let mut outcome = Outcome::new("handshake", "handshakes");
+        assert!(outcome.sound().unwrap_err().to_string().contains("no handshakes"));
+        outcome.units = 10;
+        assert!(outcome.sound().is_ok());
+        (outcome.errors, outcome.first_error) = (1, Some("connection reset".to_owned()));
+        let text = outcome.sound().unwrap_err().to_string();
+        assert!(text.contains("1 errors beside 10 handshakes; the first: connection reset"));
+    }
 
     #[test]
     fn latencies_are_told_in_microseconds_and_notes_beside_them() {

@@ -67,7 +67,6 @@ struct Round {
     member_cpu: f64,
     card_cpu: f64,
     turns: Option<[f64; 3]>,
-    failures: u64,
 }
 
 pub(super) fn run(options: &storm::Options) -> Result<(), Failure> {
@@ -99,7 +98,6 @@ pub(super) fn run(options: &storm::Options) -> Result<(), Failure> {
         "turn p99 us",
         "turn p99.9",
         "turn max",
-        "failed",
     ];
     let engine = options.own.engine.as_str();
     let cards = daemon::Cards::Of(vec![("CEX8A", engine), ("CEX8C", engine)]);
@@ -112,7 +110,8 @@ pub(super) fn run(options: &storm::Options) -> Result<(), Failure> {
                 cards: cards.clone(),
                 ..Setting::new(backend, &issued, &[first])
             };
-            let round = round(&program, &setting, options, last)?;
+            let round = round(&program, &setting, options, last)
+                .map_err(|e| format!("offload = \"{mode}\": {e}"))?;
             table.row(cells(&round));
             rounds.push(round);
         }
@@ -153,17 +152,20 @@ fn round(
     let address: SocketAddr = daemon.address;
     let load = options.load(&address.to_string())?;
     let calm = load.calm(&mut |_| {})?;
+    calm.sound()?;
     let mut usage: Vec<Result<Usage, Failure>> = Vec::new();
     let (stormy, handshakes) = load.run(&mut |_: Moment| {
         usage.push(cpu::usage_of_tree(daemon.id()));
     })?;
+    stormy.sound()?;
+    handshakes.sound()?;
     let mut usage = usage.into_iter();
     let (Some(before), Some(after)) = (usage.next(), usage.next()) else {
         return Err("a run had no begin or no end".into());
     };
     let spent = after?.since(&before?);
     let turns = daemon.ask("members")?.as_ref().and_then(turns);
-    let each = |class| spent.class(class).as_secs_f64() * 1e6 / handshakes.units.max(1) as f64;
+    let each = |class| spent.class(class).as_secs_f64() * 1e6 / handshakes.units as f64;
     let of = |h: &Option<Histogram<u64>>| {
         [0.5, 0.99].map(|q| h.as_ref().map_or(0.0, |h| h.value_at_quantile(q) as f64 / 1e3))
     };
@@ -175,7 +177,6 @@ fn round(
         member_cpu: each(cpu::HOST),
         card_cpu: each(cpu::CARD),
         turns,
-        failures: stormy.errors + handshakes.errors,
     })
 }
 
@@ -186,7 +187,7 @@ fn turns(answer: &serde_json::Value) -> Option<[f64; 3]> {
     Some([number("turn_cpu_p99_us")?, number("turn_cpu_p999_us")?, number("turn_cpu_max_us")?])
 }
 
-fn cells(round: &Round) -> [String; 12] {
+fn cells(round: &Round) -> [String; 11] {
     let whole = |value: f64| format!("{value:.0}");
     let turn = |at: usize| round.turns.map_or("-".to_owned(), |turns| whole(turns[at]));
     [
@@ -201,7 +202,6 @@ fn cells(round: &Round) -> [String; 12] {
         turn(0),
         turn(1),
         turn(2),
-        round.failures.to_string(),
     ]
 }
 

@@ -139,11 +139,10 @@ fn pings(load: HandshakeLoad, terms: &Terms<'_>) -> Result<Outcome, Failure> {
         warmup: AGAIN,
         stop: Stop::After(terms.ping_time),
     };
-    let (pings, _) = StormLoad { pings, handshakes }.run(&mut |_| {})?;
-    match &pings.first_error {
-        Some(why) => Err(format!("{} pings failed, the first: {why}", pings.errors).into()),
-        None => Ok(pings),
-    }
+    let (pings, handshakes) = StormLoad { pings, handshakes }.run(&mut |_| {})?;
+    handshakes.sound()?;
+    pings.sound()?;
+    Ok(pings)
 }
 
 /// What of an outcome is in no value.
@@ -159,13 +158,7 @@ fn shape(cell: &Cell) -> Shape {
 
 /// A round in which connections failed, or whose rate was not held, is no figure.
 fn held(cell: &Cell, outcome: &Outcome) -> Result<(), Failure> {
-    if outcome.errors > 0 {
-        let first = outcome.first_error.as_deref().unwrap_or("not told");
-        return Err(format!("{} connections failed, the first: {first}", outcome.errors).into());
-    }
-    if outcome.units == 0 {
-        return Err("no handshake was completed".into());
-    }
+    outcome.sound()?;
     if let Pace::Rate(rate) = cell.pace {
         let Outcome { missed, units, .. } = outcome;
         let due = rate * outcome.elapsed.as_secs_f64();

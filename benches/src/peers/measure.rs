@@ -101,7 +101,7 @@ fn handshakes(
 
 /// CPU time over units, and what the load saw.
 fn per_unit(outcome: &Outcome, spent: &Usage) -> Result<Measured, Failure> {
-    sound(outcome)?;
+    outcome.sound()?;
     let each = |time: Duration| time.as_secs_f64() * 1e6 / outcome.units as f64;
     let card = spent.class(cpu::CARD);
     let total = spent.total();
@@ -122,19 +122,6 @@ fn per_unit(outcome: &Outcome, spent: &Usage) -> Result<Measured, Failure> {
     let classes: BTreeMap<&String, f64> =
         spent.classes.iter().map(|(name, time)| (name, time.as_secs_f64())).collect();
     Ok(Measured { values, detail: json!({ "load": outcome, "cpu_s": classes }) })
-}
-
-/// A run with one bad connection says nothing: nobody knows what else was wrong.
-fn sound(outcome: &Outcome) -> Result<(), Failure> {
-    let Outcome { errors, units, unit, .. } = outcome;
-    match (&outcome.first_error, errors) {
-        (None, 0) if *units > 0 => Ok(()),
-        (None, 0) => Err(format!("no {unit} in {:?}", outcome.elapsed).into()),
-        (first, _) => {
-            let first = first.as_deref().unwrap_or("not told why");
-            Err(format!("{errors} errors beside {units} {unit}; the first: {first}").into())
-        }
-    }
 }
 
 /// Where the scenario's connections go, and what each handshake of them has to be.
@@ -174,7 +161,7 @@ fn idle(
         pid: Some(server.id()),
     };
     let outcome = load.run(&mut |_| {})?;
-    sound(&outcome)?;
+    outcome.sound()?;
     let each = outcome.notes.get("rss_per_connection_bytes").and_then(Value::as_f64);
     let each = each.ok_or("the load does not tell the memory of a connection")? / 1024.0;
     let values = BTreeMap::from([(RESIDENT.to_owned(), each)]);
@@ -202,10 +189,10 @@ fn storm(
     handshakes.processors = processors.to_vec();
     let load = StormLoad { pings, handshakes };
     let calm = load.calm(&mut |_| {})?;
-    sound(&calm)?;
+    calm.sound()?;
     let (stormy, handshakes) = load.run(&mut |_| {})?;
-    sound(&stormy)?;
-    sound(&handshakes)?;
+    stormy.sound()?;
+    handshakes.sound()?;
     let mut values = BTreeMap::from([("rate_per_s".to_owned(), handshakes.rate)]);
     for (when, outcome) in [("calm", &calm), ("storm", &stormy)] {
         for (name, value) in quantiles(outcome) {

@@ -208,12 +208,12 @@ impl Bench {
     fn traced(&self) -> Result<BTreeMap<String, f64>, Failure> {
         let units = self.scenario.traced_units();
         // What is done the first time is not what a connection costs.
-        self.load(1, Stop::Count(20), Duration::ZERO, &mut |_| {})?;
+        self.load(1, Stop::Count(20), Duration::ZERO, &mut |_| {})?.sound()?;
         let count = |units: u64| -> Result<Calls, Failure> {
             let directory = TempDir::new()?;
             let into = directory.path().join("calls");
             let trace = Trace::start(self.daemon.id(), &into)?;
-            self.load(1, Stop::Count(units), Duration::ZERO, &mut |_| {})?;
+            self.load(1, Stop::Count(units), Duration::ZERO, &mut |_| {})?.sound()?;
             trace.stop(&into)
         };
         let (once, twice) = (count(units)?, count(units * 2)?);
@@ -234,6 +234,7 @@ impl Bench {
                 }
                 usage.push(usage_of_tree(process));
             })?;
+        outcome.sound()?;
         recording.ok_or("the load never began")??.stop()?;
         let mut usage = usage.into_iter();
         let (Some(before), Some(after)) = (usage.next(), usage.next()) else {
@@ -270,7 +271,7 @@ fn profile(
         functions.into_iter().map(|(name, count)| (name.to_owned(), share(count))).collect();
     functions.sort_by(|a, b| b.1.total_cmp(&a.1));
     functions.truncate(FUNCTIONS);
-    let each = |spent: Duration| spent.as_secs_f64() * 1e6 / units.max(1) as f64;
+    let each = |spent: Duration| spent.as_secs_f64() * 1e6 / units as f64;
     let card = usage.class(CARD);
     Profile {
         scenario,

@@ -243,6 +243,8 @@ One worker with fibers on the first processor, load and backend on the last; TLS
 TLS_AES_128_GCM_SHA256; the standard simulated cards, threads of the host, whose time stands
 apart. Shares are samples of perf (`cpu-clock`, the function at the top of the stack) of
 everything that is no card, with 16 clients in a closed loop, or one connection that moves data.
+CPU times are read meanwhile, so that the interrupts of perf are in them: they are for the shares,
+and reports of `cost` and `peers`, where nobody samples, are for what a handshake costs.
 Functions are classed by name, in `benches/src/profile/class.rs`. System calls are counted by
 strace with one client at a time, as the difference of two runs of which one is twice as long;
 they do not depend on who else uses the machine, and microseconds do. Instructions are counted by
