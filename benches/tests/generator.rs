@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use adjunct_bench::load::{
     BulkLoad, Direction, HandshakeLoad, IdleLoad, KeyKind, Kind, LatencyLoad, Moment, Pace,
-    Response, Shape, Stop, StormLoad, Target, Version, backend,
+    Response, Shape, Stop, StormLoad, Target, Version, backend, handshake,
 };
 use adjunct_bench::outcome::Outcome;
 use relay::{Relay, Sessions, Wrong, flip_ciphertext};
@@ -73,6 +73,26 @@ fn every_shape_of_handshake_is_made_exactly_as_often_as_asked() {
             assert_eq!(moments, [Moment::Begin, Moment::End]);
         }
     }
+}
+
+/// A unit takes far longer than a thread needs to read a clock: without the extension there would
+/// be about ten units for each client.
+#[test]
+fn a_closed_loop_goes_on_until_its_edges_are_small() {
+    let time = Duration::from_millis(500);
+    let load = HandshakeLoad {
+        stop: Stop::After(time),
+        ..handshakes(wrong(Wrong::Late(Duration::from_millis(50))), Shape::default())
+    };
+    let outcome = load.run(&mut |_| {}).unwrap();
+    clean(&outcome);
+    let enough = outcome.units >= handshake::TURNS * 4;
+    assert!(enough || outcome.elapsed >= time * handshake::STRETCH, "{outcome}");
+    let all = outcome.notes[handshake::ALL].as_u64().unwrap();
+    assert!(all >= outcome.units + 4, "no warm-up of four: {outcome}");
+    let brief = HandshakeLoad { extends: false, ..load };
+    let outcome = brief.run(&mut |_| {}).unwrap();
+    assert!(outcome.elapsed < time * handshake::STRETCH, "{outcome}");
 }
 
 #[test]

@@ -3,6 +3,13 @@
 //! Invariants: every counted handshake has been judged against the [`Shape`] asked for, and every
 //! answer byte by byte. With [`Pace::Rate`] latency counts from when a handshake was due, begun or
 //! not. What is under way at the end is finished, not counted; a fault of it still is one.
+//!
+//! CPU time is read at two instants, and a unit counts where it ends: what is under way at either
+//! instant has cost partly within and partly without. A closed loop for a time therefore *extends*:
+//! the warm-up lasts until as many have ended as there are clients, so that the loop is in its
+//! stride, and the counted part until [`TURNS`] times as many have. Then at most 5 % of the units
+//! have an edge in them. Both have a bound: the deadline of a connection beyond the warm-up, and
+//! [`STRETCH`] times the time asked for. The note `edge_percent` says what was reached.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -19,7 +26,14 @@ use super::{pinned, trust};
 use crate::Failure;
 use crate::outcome::Outcome;
 
+/// Note of an outcome: handshakes of the run, warm-up and end included.
+pub const ALL: &str = "handshakes_in_all";
+
 const TICK: Token = Token(usize::MAX);
+/// So many units for each client make the edges of the counted part small.
+pub const TURNS: u64 = 20;
+/// The counted part takes at most so many times the time asked for.
+pub const STRETCH: u32 = 4;
 /// How often deadlines are looked at.
 const SWEEP: Duration = Duration::from_millis(100);
 
@@ -73,6 +87,8 @@ pub struct HandshakeLoad {
     pub stop: Stop,
     /// What is done first and not counted.
     pub warmup: Duration,
+    /// In a closed loop for a time: go on until there are enough units for the clients.
+    pub extends: bool,
     /// How long a connection may take from its begin to its end.
     pub deadline: Duration,
     /// Where the load runs; anywhere when empty.
@@ -95,6 +111,7 @@ impl HandshakeLoad {
             response: Response::Echo,
             stop: Stop::After(Duration::from_secs(10)),
             warmup: Duration::from_secs(1),
+            extends: true,
             deadline: Duration::from_secs(10),
             processors: Vec::new(),
         }
@@ -133,6 +150,7 @@ impl HandshakeLoad {
             events: Some(Events::with_capacity(1024)),
             tally: Tally::new("handshake", "handshakes")?,
             number: 0,
+            completed: 0,
             swept: Instant::now(),
         };
         if resumes {
@@ -143,10 +161,12 @@ impl HandshakeLoad {
 }
 
 /// How much of a run may begin, and what counts.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 struct Phase {
     /// Nothing begins that is due from here on.
     until: Option<Instant>,
+    /// And `until` is not over before so many have ended in all, or this moment has come.
+    enough: Option<(u64, Instant)>,
     /// So many may begin.
     budget: u64,
     /// What was due from here on counts.
@@ -155,6 +175,14 @@ struct Phase {
     drains: bool,
     /// Ends here in any case.
     latest: Option<Instant>,
+}
+
+impl Phase {
+    fn is_over(&self, completed: u64, now: Instant) -> bool {
+        let enough =
+            self.enough.is_none_or(|(enough, latest)| completed >= enough || now >= latest);
+        enough && self.until.is_some_and(|until| now >= until)
+    }
 }
 
 /// A run that can begin.
@@ -169,6 +197,8 @@ pub struct Running<'a> {
     events: Option<Events>,
     tally: Tally,
     number: u64,
+    /// Connections that did all they had to, those to get a session left out.
+    completed: u64,
     swept: Instant,
 }
 
@@ -177,8 +207,7 @@ impl Running<'_> {
     fn prime(&mut self) -> Result<(), Failure> {
         let count = self.clients.len() as u64;
         let mut schedule = None;
-        let all = Phase { until: None, budget: count, counts: None, drains: true, latest: None };
-        self.work(&mut schedule, all)?;
+        self.work(&mut schedule, Phase { budget: count, drains: true, ..Phase::default() })?;
         self.tally.must_be_clean("the first handshakes, which give sessions")?;
         match self.clients.iter().filter(|client| !client.has_session()).count() {
             0 => {}
@@ -204,10 +233,13 @@ impl Running<'_> {
                 Ticker::new(self.poll.registry(), TICK, rate)?,
             )),
         };
-        let (until, budget) = (Some(Instant::now() + self.load.warmup), u64::MAX);
-        let free = Phase { until, budget, counts: None, drains: false, latest: None };
-        self.work(&mut schedule, free)?;
         let counted = matches!(self.load.stop, Stop::Count(_));
+        let extends = self.load.extends && schedule.is_none() && !counted;
+        let clients = self.clients.len() as u64;
+        let warm = Instant::now() + self.load.warmup;
+        let (until, budget) = (Some(warm), u64::MAX);
+        let enough = extends.then(|| (clients, warm + self.load.deadline));
+        self.work(&mut schedule, Phase { until, enough, budget, ..Phase::default() })?;
         if counted {
             // Exactly so many, from the first to the last: nothing else is under way.
             self.drain(&mut schedule, None, until)?;
@@ -219,8 +251,15 @@ impl Running<'_> {
             Stop::Count(count) => (None, count),
         };
         let counts = Some(begin);
+        let enough = match self.load.stop {
+            Stop::After(time) if extends => {
+                Some((self.completed + TURNS * clients, begin + time * STRETCH))
+            }
+            _ => None,
+        };
         self.tally.begin();
-        self.work(&mut schedule, Phase { until, budget, counts, drains: counted, latest: None })?;
+        let drains = counted;
+        self.work(&mut schedule, Phase { until, enough, budget, counts, drains, latest: None })?;
         self.tally.end(begin.elapsed());
         on(Moment::End);
         self.drain(&mut schedule, counts, until)?;
@@ -231,6 +270,10 @@ impl Running<'_> {
             }
         }
         let mut outcome = self.tally.outcome();
+        outcome.note(ALL, self.completed);
+        if self.load.pace == Pace::Closed && !counted && outcome.units > 0 {
+            outcome.note("edge_percent", clients as f64 / outcome.units as f64 * 100.0);
+        }
         self.load.describe(&mut outcome);
         Ok(outcome)
     }
@@ -244,7 +287,8 @@ impl Running<'_> {
     ) -> Result<(), Failure> {
         let latest = Some(Instant::now() + self.load.deadline);
         let budget = if schedule.is_some() && until.is_some() { u64::MAX } else { 0 };
-        self.work(schedule, Phase { until, budget, counts, drains: true, latest })
+        let drains = true;
+        self.work(schedule, Phase { until, enough: None, budget, counts, drains, latest })
     }
 
     fn work(
@@ -254,8 +298,7 @@ impl Running<'_> {
     ) -> Result<(), Failure> {
         loop {
             let now = Instant::now();
-            let over = phase.until.is_some_and(|until| now >= until);
-            if over && !phase.drains {
+            if phase.is_over(self.completed, now) && !phase.drains {
                 return Ok(());
             }
             let may_begin = phase.latest.is_none_or(|latest| now < latest);
@@ -275,7 +318,7 @@ impl Running<'_> {
         now: Instant,
     ) -> Result<bool, Failure> {
         let Some((schedule, _)) = schedule else {
-            let over = phase.until.is_some_and(|until| now >= until);
+            let over = phase.is_over(self.completed, now);
             while !over && phase.budget > 0 {
                 let Some(key) = self.free.pop() else { break };
                 phase.budget -= 1;
@@ -311,6 +354,8 @@ impl Running<'_> {
         let timeout = phase
             .until
             .map_or(SWEEP, |until| SWEEP.min(until.saturating_duration_since(Instant::now())));
+        // Who waits for enough units is woken by them.
+        let timeout = if phase.enough.is_some() && timeout.is_zero() { SWEEP } else { timeout };
         match self.poll.poll(&mut events, Some(timeout.max(Duration::from_millis(1)))) {
             Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
             result => result?,
@@ -352,6 +397,7 @@ impl Running<'_> {
         match end {
             Ok(done) if done.primed => Ok(()),
             Ok(done) => {
+                self.completed += 1;
                 if done.resets {
                     self.tally.resets += 1;
                 }

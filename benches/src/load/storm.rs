@@ -36,7 +36,9 @@ impl StormLoad {
             let (ready, called_off) = (&ready, &called_off);
             let storm = std::thread::Builder::new().name("storm".to_owned());
             let storm = storm.spawn_scoped(scope, move || {
-                let prepared = self.pin_behind().and_then(|()| self.handshakes.prepare());
+                // It lasts as long as the pings, which count from the same moment.
+                let handshakes = HandshakeLoad { extends: false, ..self.handshakes.clone() };
+                let prepared = self.pin_behind().and_then(|()| handshakes.prepare());
                 called_off.fetch_or(prepared.is_err(), Relaxed);
                 ready.wait();
                 let prepared = prepared?;
