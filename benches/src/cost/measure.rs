@@ -1,8 +1,9 @@
 //! One cell, once: a daemon of its own, the load, and the difference of its clocks and counters.
 //!
 //! Invariants: CPU time is read where the load begins and ends to count, and divided by the
-//! handshakes counted between. The daemon's own counters are asked for around these moments, never
-//! between them, since an answer costs CPU time. Latency of established connections comes from a
+//! handshakes counted between. Nothing else is done there: the daemon goes on meanwhile. Its own
+//! counters are asked for before the first handshake and after the last, and divided by all there
+//! were, warm-up included. Latency of established connections comes from a
 //! second run of the same load with pings beside it, so that no ping is in the CPU time.
 //!
 //! Card is the CPU time of the threads of simulated cards, host that of all others. User and system
@@ -22,6 +23,7 @@ use crate::cpu::{self, Usage};
 use crate::daemon::{CARD_THREADS, Daemon, Setting};
 use crate::load::{
     HandshakeLoad, Kind, LatencyLoad, Moment, Pace, Shape, Stop, StormLoad, Target, Version,
+    handshake,
 };
 use crate::outcome::Outcome;
 use crate::pki::Issued;
@@ -80,11 +82,22 @@ pub fn setting<'a>(cell: &Cell, terms: &Terms<'_>, issued: &'a Issued) -> Settin
     }
 }
 
-/// What is read at each end.
+/// What is read where counting begins and ends.
 #[derive(Debug, Clone, Default)]
 struct Reading {
     usage: Usage,
     host_ticks: [u64; 2],
+}
+
+impl Reading {
+    fn now(process: u32) -> Result<Self, Failure> {
+        Ok(Self { usage: cpu::usage_of_tree(process)?, host_ticks: host_ticks(process)? })
+    }
+}
+
+/// What the daemon says before the first handshake and after the last.
+#[derive(Debug, Clone, Default)]
+struct Counters {
     functions: BTreeMap<String, f64>,
     requests: f64,
     /// Batches, and requests that went in them; none where no card does batches.
@@ -108,14 +121,19 @@ pub fn measure(cell: &Cell, terms: &Terms<'_>, issued: &Issued) -> Result<Round,
         processors: vec![terms.last],
         ..HandshakeLoad::new(daemon.address, shape(cell))
     };
+    clock::pin(&[terms.last])?;
     let (mut begin, mut end) = (None, None);
-    let outcome = load.run(&mut |moment| match moment {
-        Moment::Begin => begin = Some(reading_before(&daemon)),
-        Moment::End => end = Some(reading_after(&daemon)),
+    let prepared = load.prepare()?;
+    let before = counters(&daemon)?;
+    let outcome = prepared.run(&mut |moment| match moment {
+        Moment::Begin => begin = Some(Reading::now(daemon.id())),
+        Moment::End => end = Some(Reading::now(daemon.id())),
     })?;
+    let after = counters(&daemon)?;
     held(cell, &outcome)?;
     let (begin, end) = begin.zip(end).ok_or("the load has not told when it counted")?;
     let mut values = per_transaction(&begin?, &end?, &outcome);
+    per_handshake(&mut values, &before, &after, &outcome)?;
     let pings = pings(load, terms)?;
     values.insert("pings".to_owned(), pings.units as f64);
     quantiles(&mut values, "established", &pings);
@@ -171,20 +189,6 @@ fn held(cell: &Cell, outcome: &Outcome) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Counters, then clocks.
-fn reading_before(daemon: &Daemon) -> Result<Reading, Failure> {
-    let counters = counters(daemon)?;
-    let host_ticks = host_ticks(daemon.id())?;
-    Ok(Reading { usage: cpu::usage_of_tree(daemon.id())?, host_ticks, ..counters })
-}
-
-/// Clocks, then counters.
-fn reading_after(daemon: &Daemon) -> Result<Reading, Failure> {
-    let usage = cpu::usage_of_tree(daemon.id())?;
-    let host_ticks = host_ticks(daemon.id())?;
-    Ok(Reading { usage, host_ticks, ..counters(daemon)? })
-}
-
 /// User and system ticks of the threads that are no cards.
 fn host_ticks(process: u32) -> Result<[u64; 2], Failure> {
     let mut ticks = [0; 2];
@@ -211,13 +215,13 @@ fn ticks_of_a_host_thread(stat: &str) -> Option<[u64; 2]> {
     Some([next()?, next()?])
 }
 
-fn counters(daemon: &Daemon) -> Result<Reading, Failure> {
+fn counters(daemon: &Daemon) -> Result<Counters, Failure> {
     let rows = |question: &str| -> Result<Vec<Value>, Failure> {
         let answer = daemon.ask(question)?;
         let rows = answer.as_ref().and_then(Value::as_array).cloned();
         rows.ok_or_else(|| format!("the daemon does not answer the question `{question}`").into())
     };
-    let mut reading = Reading::default();
+    let mut reading = Counters::default();
     for row in rows("crypto")? {
         let name = row["function"].as_str().unwrap_or_default().to_owned();
         reading.functions.insert(name, row["calls"].as_f64().unwrap_or_default());
@@ -248,7 +252,7 @@ fn batches(card: &Value) -> Option<[f64; 2]> {
     }))
 }
 
-/// The figures of a round.
+/// The figures of a round by its clocks.
 fn per_transaction(begin: &Reading, end: &Reading, outcome: &Outcome) -> BTreeMap<String, f64> {
     let transactions = outcome.units as f64;
     let each_us = |time: Duration| time.as_secs_f64() * 1e6 / transactions;
@@ -264,7 +268,6 @@ fn per_transaction(begin: &Reading, end: &Reading, outcome: &Outcome) -> BTreeMa
         ("host_us", each_us(host)),
         ("card_us", each_us(card)),
         ("total_us", each_us(total)),
-        ("card_requests", (end.requests - begin.requests) / transactions),
     ]
     .into_iter()
     .map(|(name, value)| (name.to_owned(), value))
@@ -276,13 +279,26 @@ fn per_transaction(begin: &Reading, end: &Reading, outcome: &Outcome) -> BTreeMa
     for (class, spent) in &usage.classes {
         values.insert(format!("class:{class}_us"), each_us(*spent));
     }
+    quantiles(&mut values, "handshake", outcome);
+    values
+}
+
+/// The figures of a round by the daemon's counters: over all handshakes there were between.
+fn per_handshake(
+    values: &mut BTreeMap<String, f64>,
+    begin: &Counters,
+    end: &Counters,
+    outcome: &Outcome,
+) -> Result<(), Failure> {
+    let all = outcome.notes.get(handshake::ALL).and_then(Value::as_f64);
+    let all = all.filter(|all| *all > 0.0).ok_or("the load does not tell its handshakes")?;
+    values.insert("card_requests".to_owned(), (end.requests - begin.requests) / all);
     for (class, spent) in &end.loops {
         let before = begin.loops.get(class).copied().unwrap_or_default();
-        values.insert(format!("loop_{class}_us"), (spent - before) / transactions);
+        values.insert(format!("loop_{class}_us"), (spent - before) / all);
     }
     for (function, calls) in &end.functions {
-        let each =
-            (calls - begin.functions.get(function).copied().unwrap_or_default()) / transactions;
+        let each = (calls - begin.functions.get(function).copied().unwrap_or_default()) / all;
         // What happens once in a while is no part of a handshake.
         if each >= 0.005 {
             values.insert(format!("calls:{function}"), each);
@@ -294,8 +310,7 @@ fn per_transaction(begin: &Reading, end: &Reading, outcome: &Outcome) -> BTreeMa
         let fill = (after[1] - before[1]) / (after[0] - before[0]);
         values.insert("batch_fill".to_owned(), fill);
     }
-    quantiles(&mut values, "handshake", outcome);
-    values
+    Ok(())
 }
 
 fn quantiles(values: &mut BTreeMap<String, f64>, of: &str, outcome: &Outcome) {
@@ -326,31 +341,33 @@ mod tests {
 
     #[test]
     fn figures_are_differences_divided_by_the_handshakes_counted() {
-        let begin = Reading {
-            host_ticks: [100, 50],
+        let clocks = [[100, 50], [130, 60]]
+            .map(|host_ticks| Reading { host_ticks, ..Reading::default() });
+        let begin = Counters {
             functions: [("KDSA".to_owned(), 10.0), ("KM".to_owned(), 1.0)].into(),
             requests: 100.0,
             batches: Some([20.0, 60.0]),
             loops: [("handshake".to_owned(), 1000.0)].into(),
-            ..Reading::default()
         };
-        let end = Reading {
-            host_ticks: [130, 60],
+        let end = Counters {
             functions: [("KDSA".to_owned(), 30.0), ("KM".to_owned(), 1.0)].into(),
             requests: 140.0,
             batches: Some([30.0, 100.0]),
             loops: [("handshake".to_owned(), 3000.0)].into(),
-            ..Reading::default()
         };
         let mut outcome = Outcome::new("handshake", "handshakes");
         (outcome.units, outcome.elapsed) = (20, Duration::from_secs(2));
-        let values = per_transaction(&begin, &end, &outcome);
+        let mut values = per_transaction(&clocks[0], &clocks[1], &outcome);
+        assert!(per_handshake(&mut values, &begin, &end, &outcome).is_err());
+        // Warm-up and end have as many again.
+        outcome.note(handshake::ALL, 40);
+        per_handshake(&mut values, &begin, &end, &outcome).unwrap();
         for (name, expected) in [
             ("rate_per_s", 10.0),
-            ("card_requests", 2.0),
+            ("card_requests", 1.0),
             ("batch_fill", 4.0),
-            ("calls:KDSA", 1.0),
-            ("loop_handshake_us", 100.0),
+            ("calls:KDSA", 0.5),
+            ("loop_handshake_us", 50.0),
             ("host_user_ticks", 30.0),
             ("host_system_ticks", 10.0),
         ] {

@@ -12,6 +12,7 @@ use cpacf::choice;
 
 use super::matrix::{BASE, Engine};
 use super::measure::{CLIENTS, CONNECTIONS, PING_BYTES, PINGS_PER_S, REQUEST_BYTES, TICKS_MIN};
+use crate::load::handshake::{STRETCH, TURNS};
 use crate::report::markdown::{Column, plain, table};
 use crate::report::{Cell, Figure, Host, LEAST_DIFFERENCE, Summary, Verdict};
 
@@ -232,8 +233,9 @@ fn method(facts: &Facts<'_>) -> String {
          no ping is in the CPU time; latency from when a ping was due. The pinging thread runs \
          ahead \
          of the other clients.\n\
-         - {rounds} rounds of {time:.1} s after {warmup:.1} s that do not count. Each round runs \
-         all \
+         - {rounds} rounds of {time:.1} s after {warmup:.1} s that do not count; at saturation both \
+         last longer until each client has had one handshake and {TURNS} more (at most {STRETCH} \
+         times as long), so that what is under way at the edges is small. Each round runs all \
          cells, every other one backwards, each cell with a daemon of its own. *× base* is \
          computed \
          within a round.\n\
@@ -295,9 +297,8 @@ fn inside(steps: &[&Cell]) -> String {
     }
     text.push_str(
         "\n## Operations per handshake\n\nRequests to cards, and calls of the functions of cpacf; \
-         the most frequent ones. `summary.json` has all. Counters are asked for just before and \
-         just \
-         after the load is counted, so these figures may be a percent or two too high.\n\n",
+         the most frequent ones. `summary.json` has all. Counters are asked for before the \
+         first handshake and after the last, and divided by all between, warm-up included.\n\n",
     );
     let mut columns = vec![Column::new("Card requests", "card_requests", 2)];
     if steps.iter().any(|cell| cell.value("batch_fill").is_some()) {
