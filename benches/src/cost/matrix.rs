@@ -140,6 +140,9 @@ impl Cell {
             ("key", self.key.word().to_owned()),
             ("version", self.version.to_string()),
             ("handshake", self.kind.to_string()),
+            // Of all cells alike, see `Shape::fixed`.
+            ("cipher", "AES-128-GCM".to_owned()),
+            ("group", "X25519".to_owned()),
             ("pace", pace_word(self.pace)),
         ];
         Plan {
@@ -232,6 +235,7 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::load::Shape;
 
     #[test]
     fn ids_are_unique_and_cells_few() {
@@ -256,6 +260,17 @@ mod tests {
                     assert!(cells.iter().any(|cell| cell.is_same(&wanted)), "{}", wanted.id);
                 }
             }
+        }
+    }
+
+    #[test]
+    fn what_a_plan_says_of_cipher_and_group_is_asked_of_the_handshakes() {
+        for cell in steps() {
+            let settings = cell.plan().settings;
+            let shape = Shape::fixed(cell.version, cell.kind, cell.key);
+            let suite = format!("{:?}", shape.suite.unwrap()).replace('_', "-");
+            assert!(suite.contains(&settings["cipher"]), "{}: {suite}", cell.id);
+            assert_eq!(format!("{:?}", shape.group.unwrap()), settings["group"], "{}", cell.id);
         }
     }
 

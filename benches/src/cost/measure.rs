@@ -171,7 +171,7 @@ fn detail(outcome: &Outcome) -> Result<Value, Failure> {
 }
 
 fn shape(cell: &Cell) -> Shape {
-    Shape { version: cell.version, kind: cell.kind, key: Some(cell.key), ..Shape::default() }
+    Shape::fixed(cell.version, cell.kind, cell.key)
 }
 
 /// A round in which connections failed, or whose rate was not held, is no figure.
@@ -341,8 +341,8 @@ mod tests {
 
     #[test]
     fn figures_are_differences_divided_by_the_handshakes_counted() {
-        let clocks = [[100, 50], [130, 60]]
-            .map(|host_ticks| Reading { host_ticks, ..Reading::default() });
+        let clocks =
+            [[100, 50], [130, 60]].map(|host_ticks| Reading { host_ticks, ..Reading::default() });
         let begin = Counters {
             functions: [("KDSA".to_owned(), 10.0), ("KM".to_owned(), 1.0)].into(),
             requests: 100.0,

@@ -234,8 +234,8 @@ fn method(facts: &Facts<'_>) -> String {
          ahead \
          of the other clients.\n\
          - {rounds} rounds of {time:.1} s after {warmup:.1} s that do not count; at saturation both \
-         last longer until each client has had one handshake and {TURNS} more (at most {STRETCH} \
-         times as long), so that what is under way at the edges is small. Each round runs all \
+         last longer, until there were as many handshakes as clients and then {TURNS} times as \
+         many (at most {STRETCH} times as long), so that what is under way at the edges is small. Each round runs all \
          cells, every other one backwards, each cell with a daemon of its own. *× base* is \
          computed \
          within a round.\n\

@@ -115,6 +115,21 @@ pub struct Facts {
 }
 
 impl Shape {
+    /// AES-128-GCM and X25519, whatever else is asked: so that no server and no cell gains by a
+    /// choice of its own.
+    #[must_use]
+    pub fn fixed(version: Version, kind: Kind, key: KeyKind) -> Self {
+        let suite = match (version, key) {
+            (Version::Tls13, _) => CipherSuite::TLS13_AES_128_GCM_SHA256,
+            (Version::Tls12, KeyKind::P256 | KeyKind::P384) => {
+                CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+            }
+            (Version::Tls12, _) => CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
+        };
+        let group = Some(NamedGroup::X25519);
+        Self { version, kind, suite: Some(suite), group, key: Some(key) }
+    }
+
     /// Compares what came with what was asked.
     ///
     /// # Errors

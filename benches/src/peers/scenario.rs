@@ -6,8 +6,6 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use rustls::{CipherSuite, NamedGroup};
-
 use crate::load::{KeyKind, Kind, Shape, Version};
 
 /// Established connections that ping during a storm.
@@ -157,15 +155,7 @@ impl Scenario {
             Work::Handshake(version, kind) => (version, kind),
             Work::Down | Work::Up | Work::Idle | Work::Storm => (Version::Tls13, Kind::Full),
         };
-        let suite = match (version, self.key) {
-            (Version::Tls13, _) => CipherSuite::TLS13_AES_128_GCM_SHA256,
-            (Version::Tls12, KeyKind::P256 | KeyKind::P384) => {
-                CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
-            }
-            (Version::Tls12, _) => CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-        };
-        let group = Some(NamedGroup::X25519);
-        Shape { version, kind, suite: Some(suite), group, key: Some(self.key) }
+        Shape::fixed(version, kind, self.key)
     }
 }
 
@@ -255,6 +245,8 @@ impl Effort {
 
 #[cfg(test)]
 mod tests {
+    use rustls::CipherSuite;
+
     use super::*;
 
     #[test]
