@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::latency::LatencyLoad;
+use super::latency::{LatencyLoad, Pinging};
 use super::lines::Target;
 use super::pace::{Moment, Pace, Stop};
 use super::pinned;
@@ -11,7 +11,8 @@ use crate::{Failure, cpu};
 
 /// How long a server may take to let go of what is over.
 const SETTLE: Duration = Duration::from_secs(1);
-/// Connections of the warm-up: what the first bring with them is no cost of each.
+/// Connections that are there before the base is taken, and stay: what the first bring with them is
+/// no cost of each, and what they let go would be memory for the others.
 const WARM: usize = 64;
 
 /// Connections that are held.
@@ -52,25 +53,31 @@ impl IdleLoad {
     }
 
     fn hold(&self, on: &mut dyn FnMut(Moment)) -> Result<Outcome, Failure> {
-        let warm = self.pings(WARM);
-        warm.prepare()?.run(&mut |_| {})?;
+        let warm = WARM.min(self.connections / 2);
+        let loads = [warm, self.connections - warm].map(|connections| self.pings(connections));
+        let mut first = match warm {
+            0 => None,
+            _ => Some(loads[0].prepare()?),
+        };
+        first.as_mut().map_or(Ok(()), Pinging::each)?;
         std::thread::sleep(SETTLE);
         let base = self.resident()?;
-        let pings = self.pings(self.connections);
-        let mut held = pings.prepare()?;
-        held.each()?;
+        let mut others = loads[1].prepare()?;
+        others.each()?;
         std::thread::sleep(SETTLE);
         let used = self.resident()?;
         on(Moment::Begin);
         std::thread::sleep(self.hold);
         on(Moment::End);
-        held.each()?;
+        first.as_mut().map_or(Ok(()), Pinging::each)?;
+        others.each()?;
         let mut outcome = Outcome::new("idle", "connections");
         outcome.units = self.connections as u64;
         outcome.elapsed = self.hold;
         outcome.note("address", self.target.address.to_string());
         if let (Some(base), Some(used)) = (base, used) {
-            let each = used.saturating_sub(base) as f64 / self.connections as f64;
+            let each = used.saturating_sub(base) as f64 / (self.connections - warm) as f64;
+            outcome.note("connections_before", warm as u64);
             outcome.note("rss_before_bytes", base);
             outcome.note("rss_with_them_bytes", used);
             outcome.note("rss_per_connection_bytes", each);
