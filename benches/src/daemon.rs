@@ -22,6 +22,9 @@ use crate::{Failure, clock};
 /// How long a start may take: the self-tests of a slow machine included.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How long the status socket may be silent: it is asked between loads, and answers at once.
+const ANSWER: Duration = Duration::from_secs(5);
+
 /// Where the release build of the daemon is: as told, or beside the program that asks.
 ///
 /// # Errors
@@ -234,34 +237,6 @@ impl Daemon {
         self.child.id()
     }
 
-    /// Memory in use.
-    ///
-    /// # Errors
-    /// The daemon has gone.
-    pub fn resident_bytes(&self) -> Result<u64, Failure> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-        let kib = line.and_then(|line| line.split_whitespace().next()).ok_or("no VmRSS")?;
-        Ok(kib.parse::<u64>()? * 1024)
-    }
-
-    /// CPU time so far of its event loop and of the threads of the simulated cards.
-    ///
-    /// # Errors
-    /// The daemon has gone.
-    pub fn cpu(&self) -> Result<Cpu, Failure> {
-        let mut cpu = Cpu::default();
-        for (name, spent) in clock::threads_of(self.id())? {
-            cpu.all += spent;
-            if name.starts_with("adj0") {
-                cpu.members += spent;
-            } else if name.starts_with(CARD_THREADS) {
-                cpu.cards += spent;
-            }
-        }
-        Ok(cpu)
-    }
-
     /// What it says its CPU time went to.
     ///
     /// # Errors
@@ -296,10 +271,22 @@ pub fn account_at(socket: &Path) -> Result<Account, Failure> {
 
 /// What a status socket answers to a question; none when it is not understood.
 fn ask(socket: &Path, question: &str) -> Result<Option<serde_json::Value>, Failure> {
-    let mut socket = UnixStream::connect(socket)?;
-    writeln!(socket, "{question}")?;
+    ask_within(ANSWER, socket, question)
+}
+
+fn ask_within(
+    patience: Duration,
+    socket: &Path,
+    question: &str,
+) -> Result<Option<serde_json::Value>, Failure> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.set_write_timeout(Some(patience))?;
+    writeln!(stream, "{question}")?;
     let mut answer = String::new();
-    socket.read_to_string(&mut answer)?;
+    stream.read_to_string(&mut answer).map_err(|e| {
+        format!("the status socket does not answer `{question}` within {patience:?} ({e})")
+    })?;
     Ok(serde_json::from_str(&answer).ok())
 }
 
@@ -311,33 +298,21 @@ impl Drop for Daemon {
     }
 }
 
-/// CPU time by role.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Cpu {
-    /// All threads.
-    pub all: Duration,
-    /// Event loops.
-    pub members: Duration,
-    /// Simulated cards: hardware, on the real machine.
-    pub cards: Duration,
-}
-
-impl Cpu {
-    /// What was spent since `before`.
-    #[must_use]
-    pub fn since(self, before: Self) -> Self {
-        Self {
-            all: self.all.saturating_sub(before.all),
-            members: self.members.saturating_sub(before.members),
-            cards: self.cards.saturating_sub(before.cards),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::pki::Kind;
+
+    #[test]
+    fn a_status_socket_that_does_not_answer_is_an_error_and_not_a_wait() {
+        let place = TempDir::new().unwrap();
+        let path = place.path().join("admin");
+        // Nobody accepts: the question goes into the backlog.
+        let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
+        let patience = Duration::from_millis(50);
+        let error = ask_within(patience, &path, "members").unwrap_err().to_string();
+        assert!(error.contains("`members`"), "{error}");
+    }
 
     #[test]
     fn everything_that_varies_stands_in_the_configuration() {

@@ -303,15 +303,12 @@ impl Bulk {
         }
     }
 
-    /// Sends what goes down; false when the kernel takes no more, or there is no more.
+    /// Sends what goes down; false when the kernel takes no more, or nothing is to.
     fn give(&mut self, stream: &mut TcpStream, pending: &mut Vec<u8>) -> std::io::Result<bool> {
         if !flush(stream, pending)? || !self.request.down {
             return Ok(false);
         }
-        let Request { seed, block, blocks, .. } = self.request;
-        if blocks > 0 && self.blocks >= u64::from(blocks) {
-            return Ok(false);
-        }
+        let Request { seed, block, .. } = self.request;
         let left = (self.blocks + 1) * u64::from(block) - self.sent;
         let left = usize::try_from(left).unwrap_or(usize::MAX);
         match stream.write(pattern::slice(seed, self.sent, left)) {

@@ -130,7 +130,6 @@ impl Flow {
             up: direction != Direction::Down,
             seed: pattern::seed(key as u64),
             block: BLOCK,
-            blocks: 0,
         };
         Self { request, down: 0, up: 0, right: 0, trailer: [0; HEAD_BYTES], partial: 0 }
     }
@@ -186,6 +185,42 @@ impl Flow {
 
     fn is_confirmed(&self) -> bool {
         self.right == self.up
+    }
+}
+
+/// Watches that data moves, on each connection and in each direction that was asked for: others do
+/// not excuse one that stands still.
+#[derive(Debug)]
+struct Watch(Vec<[(u64, Instant); 2]>);
+
+impl Watch {
+    fn new(flows: &[Flow], now: Instant) -> Self {
+        Self(flows.iter().map(|flow| [(flow.down, now), (flow.right, now)]).collect())
+    }
+
+    /// A connection on which something has stood still for longer than `patience`. When it is only
+    /// finished, what the backend confirms is all that counts, and who waits for none is done.
+    fn stalled(
+        &mut self,
+        flows: &[Flow],
+        finishing: bool,
+        now: Instant,
+        patience: Duration,
+    ) -> Option<usize> {
+        let mut stalled = None;
+        for (key, (flow, seen)) in flows.iter().zip(&mut self.0).enumerate() {
+            let Request { down, up, .. } = flow.request;
+            let awaited = [down && !finishing, up && !(finishing && flow.is_confirmed())];
+            let moved = [flow.down, flow.right];
+            for ((seen, moved), awaited) in seen.iter_mut().zip(moved).zip(awaited) {
+                if moved > seen.0 {
+                    *seen = (moved, now);
+                } else if awaited && now.saturating_duration_since(seen.1) > patience {
+                    stalled = stalled.or(Some(key));
+                }
+            }
+        }
+        stalled
     }
 }
 
@@ -258,7 +293,7 @@ impl Moving<'_> {
         done: impl Fn(&[Flow]) -> bool,
     ) -> Result<(), Failure> {
         let mut events = Events::with_capacity(256);
-        let (mut checked, mut moved) = (self.checked(), Instant::now());
+        let mut watch = Watch::new(&self.flows, Instant::now());
         while !done(&self.flows) && until.is_none_or(|until| Instant::now() < until) {
             let time = until.map_or(SWEEP, |u| u.saturating_duration_since(Instant::now()));
             turn(&mut self.lines.poll, &mut events, time.min(SWEEP))?;
@@ -266,18 +301,15 @@ impl Moving<'_> {
                 let Token(key) = event.token();
                 self.advance(key, Some(event))?;
             }
-            let now = self.checked();
-            if now > checked {
-                (checked, moved) = (now, Instant::now());
-            } else if moved.elapsed() > self.load.target.deadline {
-                return Err(self.stands_still());
+            let (now, patience) = (Instant::now(), self.load.target.deadline);
+            if let Some(key) = watch.stalled(&self.flows, self.finishing, now, patience) {
+                return Err(self.stands_still(key));
             }
         }
         Ok(())
     }
 
-    fn stands_still(&self) -> Failure {
-        let key = self.flows.iter().position(|flow| !flow.is_confirmed()).unwrap_or_default();
+    fn stands_still(&self, key: usize) -> Failure {
         let Flow { down, up, right, .. } = self.flows[key];
         let text = format!(
             "data stands still for {:.1} s: {down} bytes came down; of {up} that went up {right} \
@@ -308,5 +340,50 @@ impl Moving<'_> {
             result = wire.send(chunk).and_then(|()| advance(wire, None, |data| flow.take(data)));
         }
         result.map_err(|fault| self.lines.named(key, fault).into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether something is found to stand still when only `moves` has happened for a second.
+    fn stalled(direction: Direction, finishing: bool, moves: fn(&mut [Flow])) -> Option<usize> {
+        let mut flows = [0, 1].map(|key| Flow { up: 9, ..Flow::new(direction, key) });
+        let begin = Instant::now();
+        let mut watch = Watch::new(&flows, begin);
+        moves(&mut flows);
+        let (patience, later) = (Duration::from_millis(900), Duration::from_secs(1));
+        watch.stalled(&flows, finishing, begin + later, patience)
+    }
+
+    #[test]
+    fn one_connection_does_not_excuse_another() {
+        assert_eq!(stalled(Direction::Down, false, |flows| flows[0].down = 5), Some(1));
+        assert_eq!(stalled(Direction::Down, false, |_| {}), Some(0));
+        let all = |flows: &mut [Flow]| flows.iter_mut().for_each(|flow| flow.down = 5);
+        assert_eq!(stalled(Direction::Down, false, all), None);
+    }
+
+    #[test]
+    fn one_direction_does_not_excuse_the_other() {
+        let down = |flows: &mut [Flow]| flows.iter_mut().for_each(|flow| flow.down = 5);
+        assert_eq!(stalled(Direction::Both, false, down), Some(0));
+        assert_eq!(stalled(Direction::Up, false, down), Some(0));
+        let both = |flows: &mut [Flow]| {
+            flows.iter_mut().for_each(|flow| (flow.down, flow.right) = (5, 1));
+        };
+        assert_eq!(stalled(Direction::Both, false, both), None);
+    }
+
+    #[test]
+    fn at_the_end_only_confirmations_count() {
+        let down = |flows: &mut [Flow]| {
+            flows.iter_mut().for_each(|flow| flow.down = 5);
+            flows[0].right = 9;
+        };
+        assert_eq!(stalled(Direction::Both, true, down), Some(1));
+        let confirmed = |flows: &mut [Flow]| flows.iter_mut().for_each(|flow| flow.right = 9);
+        assert_eq!(stalled(Direction::Both, true, confirmed), None);
     }
 }

@@ -24,8 +24,6 @@ pub struct Request {
     pub seed: u32,
     /// Bytes of data between trailers.
     pub block: u32,
-    /// Blocks the backend sends; zero: until the end of the connection.
-    pub blocks: u32,
 }
 
 impl Request {
@@ -37,7 +35,6 @@ impl Request {
         head[3] = u8::from(self.down) * DOWN + u8::from(self.up) * UP;
         head[4..8].copy_from_slice(&self.seed.to_le_bytes());
         head[8..12].copy_from_slice(&self.block.to_le_bytes());
-        head[12..].copy_from_slice(&self.blocks.to_le_bytes());
         head
     }
 
@@ -49,7 +46,6 @@ impl Request {
             up: head[3] & UP != 0,
             seed: word(head, 4),
             block: word(head, 8),
-            blocks: word(head, 12),
         };
         (head[..3] == MAGIC && request.block > 0).then_some(request)
     }
@@ -94,7 +90,7 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let request = Request { down: true, up: false, seed: 1_000_000, block: 7, blocks: 9 };
+        let request = Request { down: true, up: false, seed: 1_000_000, block: 7 };
         assert_eq!(Request::decode(&request.encode()), Some(request));
         let trailer = Trailer { right: 5 << 40 | 3, wrong: true };
         assert_eq!(Trailer::decode(&trailer.encode()), Some(trailer));
