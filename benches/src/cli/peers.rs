@@ -59,10 +59,10 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let host = Host::now();
     let scenarios = scenarios(options);
     let mut contenders = contenders(options, &present)?;
+    // Before any server is started: a report that cannot be written is known at once.
+    let mut directory = Directory::create(options.out.as_deref(), &slug(options), KIND)?;
     let arena = arena(options, &scenarios)?;
     let introductions = introductions(&arena, &scenarios, &mut contenders, &mut missing)?;
-    let slug = if options.quick { "peers-quick" } else { "peers" };
-    let mut directory = Directory::create(options.out.as_deref(), slug, KIND)?;
     directory.write_host(&host)?;
     directory.write_commands(&commands(options))?;
     for (n, scenario) in scenarios.iter().enumerate() {
@@ -100,6 +100,13 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     print_summary(&scenarios, &contenders, &summary);
     progress(&format!("report: {}", directory.path().join("report.md").display()));
     ours_worked(&summary)
+}
+
+/// Two workers are another comparison, with a report of its own.
+fn slug(options: &Options) -> String {
+    let workers = if options.workers == 1 { "" } else { "-2w" };
+    let quick = if options.quick { "-quick" } else { "" };
+    format!("{KIND}{workers}{quick}")
 }
 
 /// Puts a report of the tree into the list of reports, and one that is no trial into the trend.
@@ -438,6 +445,13 @@ mod tests {
             ),
             "{again}"
         );
+    }
+
+    #[test]
+    fn two_workers_have_a_report_of_their_own() {
+        assert_eq!(slug(&options("")), "peers");
+        assert_eq!(slug(&options("--workers 2")), "peers-2w");
+        assert_eq!(slug(&options("--quick --workers 2")), "peers-2w-quick");
     }
 
     #[test]

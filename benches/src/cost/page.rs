@@ -26,6 +26,8 @@ const FUNCTIONS_MAX: usize = 10;
 pub(super) struct Facts<'a> {
     /// The machine.
     pub(super) host: &'a Host,
+    /// Whether rounds are as many and as long as usual: only then do they belong in the trend.
+    pub(super) usual: bool,
     /// Rounds of each cell.
     pub(super) rounds: u32,
     /// Counted in each.

@@ -55,6 +55,11 @@ impl Options {
         Duration::from_millis(if self.quick { 300 } else { 500 })
     }
 
+    /// Whether a claim may be made of it, and compared with others.
+    fn is_usual(&self) -> bool {
+        !self.quick && self.rounds.is_none() && self.seconds.is_none()
+    }
+
     /// Cells that were asked for, in the order of the plan.
     fn cells(&self) -> Result<Vec<Cell>, Failure> {
         let mut all = matrix::steps();
@@ -145,6 +150,7 @@ pub fn run(options: &Options, tell: &mut dyn FnMut(&str)) -> Result<Done, Failur
     let summary = Summary::of(heading, &plans, &report.rounds()?, &derived());
     let facts = page::Facts {
         host: &host,
+        usual: options.is_usual(),
         rounds: options.rounds(),
         time: terms.time,
         warmup: terms.warmup,
@@ -203,7 +209,7 @@ pub(super) fn write(
     let name = report.path().file_name().and_then(|name| name.to_str()).unwrap_or_default();
     if let Some(collection) = report.collection() {
         update_readme(&collection.join("README.md"), name, &page::sentence(summary))?;
-        if !summary.heading.quick {
+        if facts.usual {
             record(&collection.join("trend.jsonl"), name, &facts.host.cpu_model, summary)?;
         }
     }
@@ -385,6 +391,18 @@ mod tests {
             let count = u32::try_from(options.cells().unwrap().len()).unwrap();
             let all = cell * count * options.rounds();
             assert!(all <= most, "{} s", all.as_secs());
+        }
+    }
+
+    #[test]
+    fn rounds_of_another_length_are_not_usual() {
+        assert!(Options { only: vec!["resumed".to_owned()], ..Options::default() }.is_usual());
+        for other in [
+            Options { quick: true, ..Options::default() },
+            Options { rounds: Some(1), ..Options::default() },
+            Options { seconds: Some(0.2), ..Options::default() },
+        ] {
+            assert!(!other.is_usual(), "{other:?}");
         }
     }
 

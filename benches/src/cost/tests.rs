@@ -78,6 +78,7 @@ fn report(place: &TempDir, name: &str) -> std::path::PathBuf {
     let summary = Summary::of(heading, &plans, &report.rounds().unwrap(), &derived());
     let facts = Facts {
         host: &host,
+        usual: true,
         rounds: 5,
         time: Duration::from_secs(4),
         warmup: Duration::from_millis(700),

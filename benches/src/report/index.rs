@@ -18,7 +18,8 @@ const FOLLOWED: &[&str] = &["host_us", "card_us", "total_us", "rate_per_s"];
 /// A line of `trend.jsonl`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Point {
-    /// What was measured, kind first: `cost/base`, `instructions/hello`.
+    /// What was measured, kind first: `cost/base`, `instructions/hello`; with several workers their
+    /// number, too: `peers-2w/storm.adjunct`.
     pub scenario: String,
     /// Of the tree that was measured.
     pub commit: String,
@@ -34,8 +35,9 @@ pub struct Point {
     pub values: BTreeMap<String, f64>,
 }
 
-/// Appends a line for each cell of a report to the trend. A commit that was measured before gets
-/// its new figures in place of the old.
+/// Appends a line for each cell of a report to the trend. A commit that was measured before on the
+/// same kind of processor gets its new figures in place of the old. Only what was measured as long
+/// and as often as usual belongs here: that the caller knows.
 ///
 /// # Errors
 /// The file cannot be read or written.
@@ -48,8 +50,10 @@ pub fn record(
     let heading = &summary.heading;
     let cells = summary.cells.iter().filter(|cell| cell.rounds > 0).map(|cell| {
         let value = |name: &&str| Some(((*name).to_owned(), rounded(cell.median(name)?)));
+        let workers = cell.plan.settings.get("workers").filter(|workers| *workers != "1");
+        let workers = workers.map(|workers| format!("-{workers}w")).unwrap_or_default();
         Point {
-            scenario: format!("{}/{}", heading.kind, cell.plan.id),
+            scenario: format!("{}{workers}/{}", heading.kind, cell.plan.id),
             commit: heading.commit.clone(),
             dirty: heading.dirty,
             date: heading.date.clone(),
@@ -61,7 +65,7 @@ pub fn record(
     append(trend, cells)
 }
 
-/// Appends lines to the trend, each in place of one of the same scenario and commit.
+/// Appends lines to the trend, each in place of one of the same scenario, commit and processor.
 ///
 /// # Errors
 /// The file cannot be read or written.
@@ -72,7 +76,8 @@ pub fn append(trend: &Path, new: impl IntoIterator<Item = Point>) -> Result<(), 
         points.push(serde_json::from_str(line)?);
     }
     for point in new {
-        points.retain(|old| !(old.scenario == point.scenario && old.commit == point.commit));
+        let key = |of: &Point| [&of.scenario, &of.commit, &of.cpu_model].map(String::clone);
+        points.retain(|old| key(old) != key(&point));
         points.push(point);
     }
     let mut text = String::new();

@@ -220,6 +220,23 @@ fn a_commit_has_one_line_per_scenario_in_the_trend() {
 }
 
 #[test]
+fn other_machines_and_other_numbers_of_workers_have_lines_of_their_own() {
+    let place = TempDir::new().unwrap();
+    let trend = place.path().join("trend.jsonl");
+    let mut summary = summary_of(&rounds_of("base", &[100.0, 101.0, 102.0]), &["base"]);
+    record(&trend, "here", "cpu", &summary).unwrap();
+    record(&trend, "there", "another cpu", &summary).unwrap();
+    for workers in ["1", "2"] {
+        let settings = &mut summary.cells[0].plan.settings;
+        settings.insert("workers".to_owned(), workers.to_owned());
+        record(&trend, "again", "cpu", &summary).unwrap();
+    }
+    let text = fs::read_to_string(trend).unwrap();
+    assert_eq!(text.lines().count(), 3, "{text}");
+    assert!(text.contains("\"cost-2w/base\"") && !text.contains("\"here\""), "{text}");
+}
+
+#[test]
 fn the_list_of_reports_has_the_newest_first_and_each_once() {
     let place = TempDir::new().unwrap();
     let readme = place.path().join("README.md");
