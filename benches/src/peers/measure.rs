@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 
 use super::contender::Running;
 use super::scenario::{
-    BULK_CONNECTIONS, CLIENTS, Effort, HOST, PINGING, PINGS_PER_SECOND, RESIDENT, Scenario, TOTAL,
-    Work,
+    BULK_CONNECTIONS, BUSY, CLIENTS, Effort, HOST, PINGING, PINGS_PER_SECOND, RESIDENT, Scenario,
+    TOTAL, Work,
 };
 use crate::Failure;
 use crate::cpu::{self, Usage};
@@ -116,7 +116,7 @@ fn per_unit(outcome: &Outcome, spent: &Usage) -> Result<Measured, Failure> {
     if !outcome.elapsed.is_zero() {
         // Of one processor; of two workers up to two.
         let busy = total.as_secs_f64() / outcome.elapsed.as_secs_f64();
-        values.insert("busy_share".to_owned(), busy);
+        values.insert(BUSY.to_owned(), busy);
     }
     values.extend(quantiles(outcome).into_iter().map(|(name, value)| (name.to_owned(), value)));
     let classes: BTreeMap<&String, f64> =
@@ -246,6 +246,6 @@ mod tests {
         spent.classes.extend(classes);
         let values = per_unit(&outcome(10), &spent).unwrap().values;
         assert_eq!((values[TOTAL], values[HOST], values["card_us"]), (400.0, 300.0, 100.0));
-        assert_eq!(values["busy_share"], 0.004);
+        assert_eq!(values[BUSY], 0.004);
     }
 }

@@ -5,12 +5,17 @@ use std::fmt::Write as _;
 use super::definition::Definition;
 use super::rounds::{HOST_RATIO, RATIO};
 use super::scenario::{
-    Effort, IDLE_KIB, RESIDENT, STORM_P99, Scenario, TARGETS, TOTAL, Target, Work,
+    BUSY, Effort, IDLE_KIB, RESIDENT, STORM_P99, Scenario, TARGETS, TOTAL, Target, Work,
 };
 use super::{ADJUNCT, contender::Way};
 use crate::Failure;
 use crate::report::markdown::{self, Column};
-use crate::report::{Cell, Directory, Host, Summary, chart};
+use crate::report::{Cell, Directory, Figure, Host, Summary, chart};
+
+/// A server that is less busy was not the limit.
+const BUSY_MIN: f64 = 0.9;
+/// With fewer rounds there is no verdict.
+const ROUNDS_MIN: u32 = 3;
 
 /// What is known about a server before it is measured.
 #[derive(Debug, Clone)]
@@ -44,13 +49,14 @@ pub struct Story<'a> {
     pub processors: (&'a [usize], &'a [usize]),
 }
 
-const COST: [Column; 8] = [
+const COST: [Column; 9] = [
     Column::new("CPU, µs", TOTAL, 1).with_range(),
     Column::new("host, µs", "host_us", 1),
     Column::new("card, µs", "card_us", 1),
     Column::new("user, µs", "user_us", 1),
     Column::new("system, µs", "system_us", 1),
     Column::new("units/s", "rate_per_s", 0),
+    Column::new("busy", BUSY, 2),
     Column::new("Adjunct / this", RATIO, 3).with_range(),
     Column::new("host only", HOST_RATIO, 3),
 ];
@@ -98,7 +104,7 @@ pub fn write(
     page.push('\n');
     page.push_str(&servers(story));
     for scenario in story.scenarios {
-        page.push_str(&section(directory, scenario, summary)?);
+        page.push_str(&section(directory, scenario, summary, story.workers)?);
     }
     page.push_str(&targets(summary));
     page.push_str(LIMITS);
@@ -204,6 +210,7 @@ fn section(
     directory: &Directory,
     scenario: &Scenario,
     summary: &Summary,
+    workers: usize,
 ) -> Result<String, Failure> {
     let prefix = format!("{}.", scenario.id);
     let cells: Vec<&Cell> =
@@ -220,7 +227,16 @@ fn section(
             let _ = writeln!(text, "- `{id}` failed {times} times: {}", reasons.join("; "));
         }
     }
-    if cells.iter().any(|cell| !cell.failed.is_empty()) {
+    let idle: Vec<&&Cell> = cells.iter().filter(|cell| is_unsaturated(cell, workers)).collect();
+    for cell in &idle {
+        let (id, busy) = (&cell.plan.id, cell.median(BUSY).unwrap_or_default() * 100.0);
+        let _ = writeln!(
+            text,
+            "- `{id}` was not saturated: the server was busy for {busy:.0} % of the time. Its CPU \
+             time counts; its rate and its latencies are those of the clients or the backend."
+        );
+    }
+    if !idle.is_empty() || cells.iter().any(|cell| !cell.failed.is_empty()) {
         text.push('\n');
     }
     if let Some(svg) = picture(scenario, &cells)? {
@@ -229,6 +245,12 @@ fn section(
         let _ = writeln!(text, "![{}]({file})\n", scenario.title);
     }
     Ok(text)
+}
+
+/// Whether a server has left its processor idle: it was not what limits the rate. Several workers
+/// share their processors with the load, and the page says that of all of them.
+fn is_unsaturated(cell: &Cell, workers: usize) -> bool {
+    workers == 1 && cell.median(BUSY).is_some_and(|busy| busy < BUSY_MIN)
 }
 
 /// A bar for each server; none when there is nothing to draw.
@@ -266,26 +288,32 @@ fn picture(scenario: &Scenario, cells: &[&Cell]) -> Result<Option<String>, Failu
 }
 
 fn targets(summary: &Summary) -> String {
-    let header = ["Row", "Against", "Value", "Measured", "Must", "Aim", "Verdict"];
+    let header = ["Row", "Against", "Value", "Measured", "Range", "Must", "Aim", "Verdict"];
     let mut rows = vec![header.map(str::to_owned).to_vec()];
     for target in TARGETS {
         let Target { scenario, against, host_only, must, aim } = target;
         let cell = format!("{scenario}.{against}");
         let value = if host_only { HOST_RATIO } else { RATIO };
-        let Some(measured) = summary.cell(&cell).and_then(|cell| cell.median(value)) else {
+        let Some(measured) = summary.cell(&cell).and_then(|cell| cell.value(value)) else {
             continue;
         };
         rows.push(target_row([&cell, against, value], measured, (must, aim), 3));
     }
     let idle = format!("idle.{ADJUNCT}");
-    if let Some(measured) = summary.cell(&idle).and_then(|cell| cell.median(RESIDENT)) {
+    if let Some(measured) = summary.cell(&idle).and_then(|cell| cell.value(RESIDENT)) {
         rows.push(target_row([&idle, "–", RESIDENT], measured, IDLE_KIB, 1));
     }
     if rows.len() == 1 {
         return String::new();
     }
     let mut text = "## Against the targets\n\nOurs over theirs; `".to_owned();
-    let _ = writeln!(text, "{}` is our own daemon without cards and fibers.\n", Way::Inline.name());
+    let _ = writeln!(
+        text,
+        "{}` is our own daemon without cards and fibers. A verdict needs {ROUNDS_MIN} rounds, all \
+         of them on one side: *reached* when the greatest is no more than the limit, *missed* when \
+         the least is more.\n",
+        Way::Inline.name()
+    );
     text.push_str(&markdown::plain(&rows));
     text.push('\n');
     text
@@ -293,22 +321,28 @@ fn targets(summary: &Summary) -> String {
 
 fn target_row(
     [cell, against, value]: [&str; 3],
-    measured: f64,
+    measured: &Figure,
     (must, aim): (f64, f64),
     digits: usize,
 ) -> Vec<String> {
-    let verdict = if measured <= aim {
+    let Figure { median, min, max, rounds, .. } = *measured;
+    let verdict = if rounds < ROUNDS_MIN {
+        "too few rounds"
+    } else if max <= aim {
         "aim reached"
-    } else if measured <= must {
+    } else if max <= must {
         "reached"
-    } else {
+    } else if min > must {
         "missed"
+    } else {
+        "within noise"
     };
     vec![
         format!("`{cell}`"),
         against.to_owned(),
         format!("`{value}`"),
-        format!("{measured:.digits$}"),
+        format!("{median:.digits$}"),
+        format!("{min:.digits$}–{max:.digits$}"),
         format!("{must}"),
         format!("{aim}"),
         verdict.to_owned(),
@@ -327,3 +361,37 @@ and after.
 - Versions are those of the distribution unless the table of servers says otherwise; newer ones, \
 and other TLS libraries, can be added by a file (`--peer`).
 ";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::Plan;
+
+    #[test]
+    fn a_verdict_needs_all_of_enough_rounds_on_one_side() {
+        for (values, verdict) in [
+            (&[0.30, 0.31, 0.33][..], "aim reached"),
+            (&[0.30, 0.31, 0.36], "reached"),
+            (&[0.30, 0.31, 0.41], "within noise"),
+            (&[0.39, 0.45, 0.46], "within noise"),
+            (&[0.41, 0.45, 0.46], "missed"),
+            (&[0.10, 0.10], "too few rounds"),
+        ] {
+            let figure = Figure::of(values).unwrap();
+            let row = target_row(["row", "haproxy", RATIO], &figure, (0.40, 0.34), 3);
+            assert_eq!(row.last().map(String::as_str), Some(verdict), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_was_idle_is_told() {
+        let cell = |busy: f64| {
+            let figure = Figure::of(&[busy]).unwrap();
+            let values = [(BUSY.to_owned(), figure)].into();
+            Cell { plan: Plan::default(), rounds: 1, failed: Vec::new(), values }
+        };
+        assert!(is_unsaturated(&cell(0.6), 1));
+        assert!(!is_unsaturated(&cell(0.97), 1));
+        assert!(!is_unsaturated(&cell(0.6), 2));
+    }
+}

@@ -53,6 +53,8 @@ pub enum Work {
 pub const TOTAL: &str = "total_us";
 /// CPU time for a unit of work, threads of simulated cards left out.
 pub const HOST: &str = "host_us";
+/// CPU time over elapsed time: 1 is one processor.
+pub const BUSY: &str = "busy_share";
 /// Memory for a connection.
 pub const RESIDENT: &str = "rss_kib";
 /// Latency of a ping in a storm.
