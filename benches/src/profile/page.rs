@@ -1,6 +1,7 @@
 //! A profile as a report: raw lines, summary and a page of tables.
 //!
-//! What the figures mean is for a reader to write: the page has the tables, and a place for it.
+//! What the figures mean is for a reader to write: the page has the tables, and a place for it that
+//! `--notes FILE` fills.
 
 use std::collections::BTreeMap;
 use std::path::Path as FilePath;
@@ -14,7 +15,9 @@ use super::daemon::Profile;
 use super::path::Path;
 use crate::Failure;
 use crate::report::markdown::{self, Column};
-use crate::report::{Derived, Directory, Heading, Host, Plan, Round, Summary, today};
+use crate::report::{
+    Derived, Directory, Heading, Host, Plan, Round, Summary, today, update_readme,
+};
 use crate::table::Table;
 
 /// Classes of the table, and the name of each figure.
@@ -152,15 +155,18 @@ pub fn table(profiles: &[Profile]) -> String {
     table.to_string()
 }
 
-/// Writes the report.
+/// Profiles of loads, and instructions of paths.
+pub type Measured<'a> = (&'a [Profile], &'a [(Path, PerOperation)]);
+
+/// Writes the report, and enters it in the list of its collection.
 ///
 /// # Errors
 /// The directory is there already, or cannot be written.
 pub fn write(
     out: Option<&FilePath>,
     command: &str,
-    profiles: &[Profile],
-    counts: &[(Path, PerOperation)],
+    (profiles, counts): Measured<'_>,
+    notes: Option<&str>,
 ) -> Result<Directory, Failure> {
     let host = Host::now();
     let mut directory = Directory::create(out, "profile", "profile")?;
@@ -186,9 +192,27 @@ pub fn write(
         command.to_owned(),
     ])?;
     directory.write_summary(&summary)?;
-    directory.write("report.md", &page(&summary, profiles))?;
+    directory.write("report.md", &(page(&summary, profiles) + &meaning(notes)))?;
     directory.check()?;
+    if let Some(collection) = directory.collection() {
+        let name = directory.path().file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        update_readme(&collection.join("README.md"), name, &sentence(&summary))?;
+    }
     Ok(directory)
+}
+
+/// One line for the list of reports.
+fn sentence(summary: &Summary) -> String {
+    let Heading { title, commit, .. } = &summary.heading;
+    let of = |group: &str| summary.cells.iter().filter(|cell| cell.plan.group == group).count();
+    format!("{title}: {} loads, {} hot paths, commit {commit}", of("daemon"), of("instructions"))
+}
+
+/// What the reader of the tables has to say.
+fn meaning(notes: Option<&str>) -> String {
+    let unwritten = "Not written yet. Who reads the tables writes it here, or puts it into a file \
+                     that `profile --notes FILE` takes.";
+    format!("\n## What it means\n\n{}\n", notes.map_or(unwritten, str::trim))
 }
 
 fn plan(cell: &str) -> Plan {
@@ -285,7 +309,11 @@ mod tests {
     #[test]
     fn every_figure_of_the_page_can_be_traced_to_a_raw_line() {
         let place = tempfile::TempDir::new().unwrap();
-        let out = place.path().join("report");
+        let collection = place.path().join("perf-reports");
+        let mark = "<!-- reports, newest first; lines are added by adjunct-bench -->";
+        std::fs::create_dir(&collection).unwrap();
+        std::fs::write(collection.join("README.md"), format!("{mark}\n")).unwrap();
+        let out = collection.join("2026-11-21-profile");
         let per = PerOperation {
             total: 12_345.0,
             classes: [(Class::Rustls, 12_345.0)].into(),
@@ -293,11 +321,17 @@ mod tests {
         };
         let profiles = [profile(Scenario::FullRsa2048), profile(Scenario::BulkUp)];
         // Writing ends with the check.
-        let directory =
-            write(Some(&out), "adjunct-bench profile", &profiles, &[(Path::Hello, per)]).unwrap();
+        let measured = (&profiles[..], &[(Path::Hello, per)][..]);
+        let notes = Some("The kernel has a third of it.\n");
+        let directory = write(Some(&out), "adjunct-bench profile", measured, notes).unwrap();
         let page = std::fs::read_to_string(directory.path().join("report.md")).unwrap();
         assert!(page.contains("`full-rsa2048`") && page.contains("100.2"), "{page}");
         assert!(page.contains("70.0") && page.contains("12345"), "{page}");
         assert!(page.contains("read 4.00, close 2.50"), "{page}");
+        assert!(page.ends_with("## What it means\n\nThe kernel has a third of it.\n"), "{page}");
+        assert!(meaning(None).contains("--notes FILE"));
+        let list = std::fs::read_to_string(collection.join("README.md")).unwrap();
+        assert!(list.contains("- [2026-11-21-profile](2026-11-21-profile/report.md): "), "{list}");
+        assert!(list.contains("2 loads, 1 hot paths"), "{list}");
     }
 }
