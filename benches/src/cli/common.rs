@@ -4,14 +4,15 @@
 use std::collections::BTreeMap;
 use std::io::IsTerminal as _;
 use std::net::{SocketAddr, ToSocketAddrs as _};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use rustls::{CipherSuite, NamedGroup};
 
-use crate::cpu::{self, Usage};
+use crate::cpu::{self, Account, Usage};
+use crate::daemon::account_at;
 use crate::load::{KeyKind, Kind, Moment, Shape, Target, Version, shape};
 use crate::outcome::Outcome;
 use crate::{Failure, clock, pki};
@@ -44,6 +45,10 @@ pub(super) struct Peer {
     /// Server whose CPU and memory are told: it and all its children
     #[arg(long)]
     pub pid: Option<u32>,
+    /// Status socket of our own daemon of that --pid: what it says its CPU time went to is told,
+    /// too, and must agree with the scheduler's count
+    #[arg(long, value_name = "SOCKET", requires = "pid")]
+    pub admin: Option<PathBuf>,
     /// One line of JSON instead of a table
     #[arg(long)]
     pub json: bool,
@@ -57,6 +62,11 @@ pub(super) fn resolve(address: &str) -> Result<SocketAddr, Failure> {
 }
 
 impl Peer {
+    /// Whose CPU is told.
+    pub(super) fn server(&self) -> Option<Server<'_>> {
+        self.pid.map(|pid| Server { pid, admin: self.admin.as_deref() })
+    }
+
     pub(super) fn ca(&self) -> Result<Option<String>, Failure> {
         let Some(path) = &self.ca else { return Ok(None) };
         let text = std::fs::read_to_string(path);
@@ -155,7 +165,7 @@ pub(super) fn tell(
     seconds: f64,
     run: impl FnOnce(&mut dyn FnMut(Moment)) -> Result<Outcome, Failure>,
 ) -> Result<(), Failure> {
-    let mut meter = Meter::new(peer.pid, seconds);
+    let mut meter = Meter::new(peer.server(), seconds)?;
     let result = run(&mut |moment| meter.take(moment));
     meter.bar.finish_and_clear();
     let mut outcome = result?;
@@ -182,17 +192,57 @@ pub(super) fn valid(outcome: &Outcome) -> Result<(), Failure> {
         .into())
 }
 
+/// A server whose CPU is told.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Server<'a> {
+    pub(super) pid: u32,
+    /// Status socket, when it is our own daemon.
+    pub(super) admin: Option<&'a Path>,
+}
+
+impl Server<'_> {
+    /// What the daemon says its CPU time went to, beside what the scheduler counts.
+    fn account(self) -> Result<Option<(Usage, Account)>, Failure> {
+        let Some(admin) = self.admin else { return Ok(None) };
+        let account = account_at(admin).map_err(|e| format!("--admin {}: {e}", admin.display()))?;
+        Ok(Some((cpu::usage_of_tree(self.pid)?, account)))
+    }
+}
+
+/// With less CPU time the two clocks need not agree: the daemon's account lacks its last poll.
+const ACCOUNT_LEAST: Duration = Duration::from_secs(1);
+/// So far they may be apart.
+const ACCOUNT_APART: f64 = 0.05;
+
+/// What an account of our daemon has of the scheduler's count of its event loops.
+///
+/// # Errors
+/// They are too far apart: one of both is wrong.
+fn agree(account: &Account, used: &Usage) -> Result<(), Failure> {
+    let (ours, counted) = (account.host().as_secs_f64(), used.class(cpu::HOST).as_secs_f64());
+    if counted < ACCOUNT_LEAST.as_secs_f64() || (ours - counted).abs() <= counted * ACCOUNT_APART {
+        return Ok(());
+    }
+    Err(format!(
+        "--admin: the daemon accounts for {ours:.3} s of its event loops, the scheduler for \
+         {counted:.3} s: more than 5 % apart; is it the daemon of --pid?"
+    )
+    .into())
+}
+
 /// CPU of a process tree around the counted part of a run, and the progress of the run.
-pub(super) struct Meter {
-    pid: Option<u32>,
+pub(super) struct Meter<'a> {
+    server: Option<Server<'a>>,
+    /// Before the load: the daemon is not asked while it counts.
+    before: Option<(Usage, Account)>,
     readings: Vec<Result<Usage, Failure>>,
     /// On standard error, and only when that is a terminal.
     pub(super) bar: ProgressBar,
     seconds: f64,
 }
 
-impl Meter {
-    pub(super) fn new(pid: Option<u32>, seconds: f64) -> Self {
+impl<'a> Meter<'a> {
+    pub(super) fn new(server: Option<Server<'a>>, seconds: f64) -> Result<Self, Failure> {
         let bar = if std::io::stderr().is_terminal() {
             ProgressBar::new_spinner()
         } else {
@@ -200,12 +250,13 @@ impl Meter {
         };
         bar.set_message("warming up");
         bar.enable_steady_tick(Duration::from_millis(250));
-        Self { pid, readings: Vec::new(), bar, seconds }
+        let before = server.map_or(Ok(None), Server::account)?;
+        Ok(Self { server, before, readings: Vec::new(), bar, seconds })
     }
 
     pub(super) fn take(&mut self, moment: Moment) {
-        if let Some(pid) = self.pid {
-            self.readings.push(cpu::usage_of_tree(pid));
+        if let Some(server) = self.server {
+            self.readings.push(cpu::usage_of_tree(server.pid));
         }
         if moment == Moment::Begin {
             let text = format!("{{spinner}} {{elapsed}} of {:.0}s", self.seconds);
@@ -217,7 +268,11 @@ impl Meter {
     }
 
     /// What was used, in seconds and for each unit in microseconds.
+    ///
+    /// # Errors
+    /// A process has gone, or our daemon's own account is wrong.
     pub(super) fn note(&mut self, outcome: &mut Outcome) -> Result<(), Failure> {
+        self.note_account(outcome)?;
         let mut readings = self.readings.drain(..);
         let (Some(before), Some(after)) = (readings.next(), readings.next()) else {
             return Ok(());
@@ -237,5 +292,49 @@ impl Meter {
         let classes: BTreeMap<String, f64> = classes.collect();
         outcome.note("cpu_classes_s", serde_json::to_value(classes)?);
         Ok(())
+    }
+
+    /// The daemon's own account of the whole run, warm-up included.
+    fn note_account(&mut self, outcome: &mut Outcome) -> Result<(), Failure> {
+        let after = self.server.map_or(Ok(None), Server::account)?;
+        let Some((before, after)) = self.before.take().zip(after) else { return Ok(()) };
+        let (used, account) = (after.0.since(&before.0), after.1.since(&before.1));
+        let classes = [
+            ("handshake", account.handshake),
+            ("relay", account.relay),
+            ("overhead", account.overhead),
+            ("card", account.card),
+            ("scheduler_host", used.class(cpu::HOST)),
+        ];
+        let classes: BTreeMap<&str, f64> =
+            classes.map(|(name, time)| (name, time.as_secs_f64())).into();
+        outcome.note("account_of_all_s", serde_json::to_value(classes)?);
+        agree(&account, &used)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_account_that_the_scheduler_does_not_confirm_is_an_error() {
+        let used = |ms: u64| {
+            let mut used = Usage::default();
+            used.classes.insert(cpu::HOST.to_owned(), Duration::from_millis(ms));
+            used
+        };
+        let account = |ms: u64| Account {
+            handshake: Duration::from_millis(ms / 2),
+            relay: Duration::from_millis(ms / 2),
+            // Hardware, and no part of the event loops.
+            card: Duration::from_secs(9),
+            ..Account::default()
+        };
+        assert!(agree(&account(1960), &used(2000)).is_ok());
+        let error = agree(&account(1800), &used(2000)).unwrap_err().to_string();
+        assert!(error.contains("1.800 s") && error.contains("2.000 s"), "{error}");
+        assert!(agree(&account(2200), &used(2000)).is_err());
+        assert!(agree(&account(100), &used(900)).is_ok(), "too little to tell");
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::Args;
 
-use super::common::{self, Asked, Meter, Peer};
+use super::common::{self, Asked, Meter, Peer, Server};
 use crate::daemon::{self, Daemon, Setting};
 use crate::load::{IdleLoad, Kind, Moment, Target, backend, raise_file_limit};
 use crate::outcome::Outcome;
@@ -53,9 +53,10 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let issued = Issued::new(pki::Kind::P256)?;
     let setting = Setting::new(backend(&processors)?, &issued, &processors);
     let daemon = Daemon::start(&daemon::find(daemon.as_deref())?, &setting)?;
-    let pid = Some(daemon.id());
+    let (pid, socket) = (Some(daemon.id()), daemon.socket());
+    let server = Some(Server { pid: daemon.id(), admin: Some(&socket) });
     // It has been asked for nothing yet.
-    let mut before = Meter::new(pid, *seconds);
+    let mut before = Meter::new(server, *seconds)?;
     before.take(Moment::Begin);
     std::thread::sleep(hold);
     before.take(Moment::End);
@@ -63,7 +64,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     outcome_before.elapsed = hold;
     before.note(&mut outcome_before)?;
     let target = Target { deadline: peer.deadline()?, ..Target::new(daemon.address) };
-    let mut meter = Meter::new(pid, *seconds);
+    let mut meter = Meter::new(server, *seconds)?;
     let load = IdleLoad { target, connections: *connections, hold, pid };
     let result = load.run(&mut |moment| meter.take(moment));
     meter.bar.finish_and_clear();

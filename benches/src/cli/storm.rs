@@ -37,7 +37,7 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     let Some(address) = &options.address else { return modes::run(options) };
     let Options { peer, times, .. } = options;
     let load = options.load(address)?;
-    let mut meter = Meter::new(peer.pid, times.seconds());
+    let mut meter = Meter::new(peer.server(), times.seconds())?;
     let result = load.run(&mut |moment| meter.take(moment));
     meter.bar.finish_and_clear();
     let (pings, mut handshakes) = result?;
