@@ -17,6 +17,11 @@ use crate::table::Table;
 /// Longest latency that is told apart.
 const LATENCY_MAX: Duration = Duration::from_secs(120);
 
+/// Note: connections that the server closed without close_notify, when all else was done.
+pub const BARE: &str = "closed_without_notify";
+/// Note: connections that the server broke off, when all else was done.
+pub const RESETS: &str = "resets";
+
 /// An empty histogram of nanoseconds.
 ///
 /// # Errors
@@ -86,6 +91,14 @@ impl Outcome {
     /// Adds what belongs to the run under a name.
     pub fn note(&mut self, name: &str, value: impl Into<Value>) {
         self.notes.insert(name.to_owned(), value.into());
+    }
+
+    /// Adds to the values of a round how connections were ended that should have been closed.
+    pub fn closings(&self, into: &mut BTreeMap<String, f64>) {
+        for name in [BARE, RESETS] {
+            let count = self.notes.get(name).and_then(Value::as_f64).unwrap_or_default();
+            into.insert(name.to_owned(), count);
+        }
     }
 
     /// Whether it may become a figure: with one bad connection nobody knows what else was wrong.

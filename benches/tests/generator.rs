@@ -12,7 +12,7 @@ use adjunct_bench::load::{
     BulkLoad, Direction, HandshakeLoad, IdleLoad, KeyKind, Kind, LatencyLoad, Moment, Pace,
     Response, Shape, Stop, StormLoad, Target, Version, backend, handshake,
 };
-use adjunct_bench::outcome::Outcome;
+use adjunct_bench::outcome::{BARE, Outcome, RESETS};
 use relay::{Relay, Sessions, Wrong, flip_ciphertext};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -69,9 +69,21 @@ fn every_shape_of_handshake_is_made_exactly_as_often_as_asked() {
             let outcome = load.run(&mut |moment| moments.push(moment)).unwrap();
             clean(&outcome);
             assert_eq!(outcome.units, 20, "{shape:?}");
+            assert_eq!(outcome.notes[BARE], 0, "{shape:?}");
             assert_eq!(outcome.transaction.unwrap().len(), 20);
             assert_eq!(moments, [Moment::Begin, Moment::End]);
         }
+    }
+}
+
+#[test]
+fn a_connection_that_ends_without_close_notify_is_counted() {
+    for version in [Version::Tls12, Version::Tls13] {
+        let shape = Shape { version, ..Shape::default() };
+        let outcome = handshakes(wrong(Wrong::Mute), shape).run(&mut |_| {}).unwrap();
+        clean(&outcome);
+        let count = |name: &str| outcome.notes[name].as_u64().unwrap();
+        assert_eq!((outcome.units, count(BARE) + count(RESETS)), (20, 20), "{outcome}");
     }
 }
 

@@ -280,6 +280,7 @@ fn per_transaction(begin: &Reading, end: &Reading, outcome: &Outcome) -> BTreeMa
         values.insert(format!("class:{class}_us"), each_us(*spent));
     }
     quantiles(&mut values, "handshake", outcome);
+    outcome.closings(&mut values);
     values
 }
 

@@ -13,7 +13,7 @@ use cpacf::choice;
 use super::matrix::{BASE, Engine};
 use super::measure::{CLIENTS, CONNECTIONS, PING_BYTES, PINGS_PER_S, REQUEST_BYTES, TICKS_MIN};
 use crate::load::handshake::{STRETCH, TURNS};
-use crate::report::markdown::{Column, plain, table};
+use crate::report::markdown::{Column, closings, plain, table};
 use crate::report::{Cell, Figure, Host, LEAST_DIFFERENCE, Summary, Verdict};
 
 /// A daemon that is less busy at saturation was not the limit.
@@ -218,8 +218,9 @@ fn method(facts: &Facts<'_>) -> String {
          on the last.\n\
          - A *transaction* is one connection: TCP, TLS handshake, a request of {REQUEST_BYTES} \
          bytes \
-         that the backend sends back and the client checks, close_notify both ways. Version, kind \
-         and key of each handshake are checked; another one than asked fails the round.\n\
+         that the backend sends back and the client checks, close_notify of the client and then of \
+         the \
+         daemon (what ends otherwise is told below). Version, kind, suite, group and key of each handshake are checked; another one than asked fails the round.\n\
          - *Saturation* is a closed loop of {CLIENTS} clients. A rate is an open loop: each \
          handshake is due at its own time, and latency counts from then.\n\
          - *CPU time* is what the scheduler counts for the daemon's threads (`schedstat`, \
@@ -346,6 +347,7 @@ fn failures(summary: &Summary, facts: &Facts<'_>) -> String {
             cell.plan.id
         );
     }
+    text.extend(summary.cells.iter().filter_map(closings));
     for reason in facts.absent {
         let _ = writeln!(text, "- {reason}");
     }

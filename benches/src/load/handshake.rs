@@ -21,7 +21,7 @@ use super::fault::Fault;
 use super::pace::{Moment, Pace, Schedule, Stop, Ticker};
 use super::shape::{Kind, Shape};
 use super::tally::Tally;
-use super::transaction::{Client, Done, Plan};
+use super::transaction::{Client, Done, Ending, Plan};
 use super::{pinned, trust};
 use crate::Failure;
 use crate::outcome::Outcome;
@@ -398,8 +398,10 @@ impl Running<'_> {
             Ok(done) if done.primed => Ok(()),
             Ok(done) => {
                 self.completed += 1;
-                if done.resets {
-                    self.tally.resets += 1;
+                match done.ending {
+                    Ending::Closed => {}
+                    Ending::Bare => self.tally.bare += 1,
+                    Ending::Reset => self.tally.resets += 1,
                 }
                 let timed = match self.load.pace {
                     // What ends while it is counted is a unit, wherever it began.

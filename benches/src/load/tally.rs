@@ -6,7 +6,7 @@ use hdrhistogram::Histogram;
 
 use super::fault::Fault;
 use crate::Failure;
-use crate::outcome::{Outcome, histogram, record};
+use crate::outcome::{BARE, Outcome, RESETS, histogram, record};
 
 /// With so many broken connections a run is ended: it measures nothing any more.
 const ERRORS_MAX: u64 = 1000;
@@ -20,6 +20,8 @@ pub(super) struct Tally {
     transaction: Histogram<u64>,
     /// Connections that the server broke off after all was done.
     pub(super) resets: u64,
+    /// Connections that the server closed without close_notify.
+    pub(super) bare: u64,
 }
 
 impl Tally {
@@ -34,6 +36,7 @@ impl Tally {
             latency: histogram()?,
             transaction: histogram()?,
             resets: 0,
+            bare: 0,
         })
     }
 
@@ -106,7 +109,8 @@ impl Tally {
         outcome.rate = outcome.units as f64 / outcome.elapsed.as_secs_f64().max(1e-9);
         outcome.latency = Some(self.latency).filter(|h| !h.is_empty());
         outcome.transaction = Some(self.transaction).filter(|h| !h.is_empty());
-        outcome.note("resets", self.resets);
+        outcome.note(RESETS, self.resets);
+        outcome.note(BARE, self.bare);
         outcome
     }
 }

@@ -45,10 +45,21 @@ pub(super) struct Done {
     pub(super) handshake: Duration,
     /// From then until the answer was checked.
     pub(super) transaction: Duration,
-    /// The server broke the connection off after that, instead of closing it.
-    pub(super) resets: bool,
+    /// How the server ended the connection after that.
+    pub(super) ending: Ending,
     /// It was one to get a session, and counts for nothing.
     pub(super) primed: bool,
+}
+
+/// How a server ends a connection of which it was told that the client sends no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// With close_notify, as it should.
+    Closed,
+    /// The stream ends without.
+    Bare,
+    /// It breaks off.
+    Reset,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,7 +183,7 @@ impl Client {
         loop {
             match self.pump(plan) {
                 Err(Fault::Broken(_)) if self.step == Step::Closing => {
-                    return Ok(Some(self.finish(true)));
+                    return Ok(Some(self.finish(Ending::Reset)));
                 }
                 result => result?,
             }
@@ -189,7 +200,8 @@ impl Client {
                     self.close()?;
                 }
                 Step::Asking if peer_closed || ended => return Err(self.missing(plan)),
-                Step::Closing if peer_closed || ended => return Ok(Some(self.finish(false))),
+                Step::Closing if peer_closed => return Ok(Some(self.finish(Ending::Closed))),
+                Step::Closing if ended => return Ok(Some(self.finish(Ending::Bare))),
                 _ => return Ok(None),
             }
         }
@@ -257,11 +269,11 @@ impl Client {
         ))
     }
 
-    fn finish(&mut self, resets: bool) -> Done {
+    fn finish(&mut self, ending: Ending) -> Done {
         self.abandon();
         let primed = std::mem::take(&mut self.priming);
         let Self { due, handshake, transaction, .. } = *self;
-        Done { due, handshake, transaction, resets, primed }
+        Done { due, handshake, transaction, ending, primed }
     }
 
     /// Gives a connection up; its session is spent, so that the next brings another.

@@ -96,7 +96,9 @@ fn handshakes(
     load.processors = processors.to_vec();
     let mut clock = Clock::new(server);
     let outcome = load.run(&mut |moment| clock.at(moment))?;
-    per_unit(&outcome, &clock.spent()?)
+    let mut measured = per_unit(&outcome, &clock.spent()?)?;
+    outcome.closings(&mut measured.values);
+    Ok(measured)
 }
 
 /// CPU time over units, and what the load saw.

@@ -9,6 +9,7 @@ use super::scenario::{
 };
 use super::{ADJUNCT, contender::Way};
 use crate::Failure;
+use crate::load::handshake::{STRETCH, TURNS};
 use crate::report::markdown::{self, Column};
 use crate::report::{Cell, Directory, Figure, Host, Summary, chart};
 
@@ -158,7 +159,9 @@ fn head(story: &Story<'_>, summary: &Summary) -> String {
          unit of work, between the first and the last unit that count. One server lives at a time, \
          with {workers} worker(s) on processor(s) {server:?}; clients and backend are on {load:?}. \
          The same certificates, the same clients, the same backend. {rounds} rounds of {time:?} \
-         each ({warmup:?} before are not counted), all servers in each, their order rotated; a \
+         each ({warmup:?} before are not counted; a closed loop of handshakes extends both until there \
+         were as many as clients, and then {TURNS} times as many, at most {STRETCH} times as long), \
+         all servers in each, their order rotated; a \
          figure is the median of the rounds, in parentheses the least and the greatest. \
          \"Adjunct / this\" is computed within each round: below 1, Adjunct costs less.{both}\n\n\
          **Adjunct's cards are simulated:** threads on the same processor. Their time is in every \
@@ -236,7 +239,10 @@ fn section(
              time counts; its rate and its latencies are those of the clients or the backend."
         );
     }
-    if !idle.is_empty() || cells.iter().any(|cell| !cell.failed.is_empty()) {
+    let closings: Vec<String> = cells.iter().filter_map(|cell| markdown::closings(cell)).collect();
+    text.push_str(&closings.concat());
+    if !idle.is_empty() || !closings.is_empty() || cells.iter().any(|cell| !cell.failed.is_empty())
+    {
         text.push('\n');
     }
     if let Some(svg) = picture(scenario, &cells)? {

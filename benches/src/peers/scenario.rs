@@ -222,7 +222,7 @@ pub struct Effort {
 }
 
 impl Effort {
-    /// What a claim needs, in 20 minutes with four peers.
+    /// What a claim needs, in half an hour with four peers.
     pub const FULL: Self = Self {
         rounds: 5,
         time: Duration::from_millis(2500),

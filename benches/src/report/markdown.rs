@@ -7,6 +7,7 @@ use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use super::{Cell, Figure};
+use crate::outcome::{BARE, RESETS};
 
 /// A column of figures.
 #[derive(Debug, Clone)]
@@ -51,6 +52,20 @@ impl Column {
             format!("{median:.digits$}")
         }
     }
+}
+
+/// What is to be said of a server that did not close all connections as TLS wants it.
+#[must_use]
+pub fn closings(cell: &Cell) -> Option<String> {
+    let most = |name: &str| cell.value(name).map_or(0.0, |figure| figure.max);
+    let (bare, resets) = (most(BARE), most(RESETS));
+    let id = &cell.plan.id;
+    (bare + resets > 0.0).then(|| {
+        format!(
+            "- `{id}` did not close all connections with close_notify: in a round up to {bare:.0} \
+             ended without, and {resets:.0} were reset (`{BARE}`, `{RESETS}`).\n"
+        )
+    })
 }
 
 /// How the sentence below a table begins.

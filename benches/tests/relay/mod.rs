@@ -30,6 +30,8 @@ pub(crate) enum Wrong {
     CutDown(usize),
     /// The backend's data waits so long.
     Late(Duration),
+    /// The end of a connection without close_notify.
+    Mute,
     /// Once, of all connections together, the data waits so long.
     StallOnce(Duration),
 }
@@ -121,6 +123,9 @@ fn relay(
             backend.write_all(&data)?;
         }
         if ended || state.is_ok_and(|state| state.peer_has_closed()) {
+            if wrong == Wrong::Mute {
+                return Ok(());
+            }
             tls.send_close_notify();
             tls.write_tls(&mut client)?;
             return Ok(());
