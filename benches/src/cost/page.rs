@@ -218,9 +218,9 @@ fn method(facts: &Facts<'_>) -> String {
          on the last.\n\
          - A *transaction* is one connection: TCP, TLS handshake, a request of {REQUEST_BYTES} \
          bytes \
-         that the backend sends back and the client checks, close_notify of the client and then of \
-         the \
-         daemon (what ends otherwise is told below). Version, kind, suite, group and key of each handshake are checked; another one than asked fails the round.\n\
+         that the backend sends back and the client checks, close_notify of the client and then \
+         of the daemon (what ends otherwise is told below). Version, kind, suite, group and key \
+         of each handshake are checked; another one than asked fails the round.\n\
          - *Saturation* is a closed loop of {CLIENTS} clients. A rate is an open loop: each \
          handshake is due at its own time, and latency counts from then.\n\
          - *CPU time* is what the scheduler counts for the daemon's threads (`schedstat`, \
@@ -236,12 +236,11 @@ fn method(facts: &Facts<'_>) -> String {
          no ping is in the CPU time; latency from when a ping was due. The pinging thread runs \
          ahead \
          of the other clients.\n\
-         - {rounds} rounds of {time:.1} s after {warmup:.1} s that do not count; at saturation both \
-         last longer, until there were as many handshakes as clients and then {TURNS} times as \
-         many (at most {STRETCH} times as long), so that what is under way at the edges is small. Each round runs all \
-         cells, every other one backwards, each cell with a daemon of its own. *× base* is \
-         computed \
-         within a round.\n\
+         - {rounds} rounds of {time:.1} s after {warmup:.1} s that do not count; at saturation \
+         both last longer, until there were as many handshakes as clients and then {TURNS} times \
+         as many (at most {STRETCH} times as long), so that what is under way at the edges is \
+         small. Each round runs all cells, every other one backwards, each cell with a \
+         daemon of its own. *× base* is computed within a round.\n\
          - A figure is the median of its rounds; in parentheses least and greatest. Each column \
          has its own \
          median, so parts need not quite add up. Two cells \

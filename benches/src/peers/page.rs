@@ -159,10 +159,10 @@ fn head(story: &Story<'_>, summary: &Summary) -> String {
          unit of work, between the first and the last unit that count. One server lives at a time, \
          with {workers} worker(s) on processor(s) {server:?}; clients and backend are on {load:?}. \
          The same certificates, the same clients, the same backend. {rounds} rounds of {time:?} \
-         each ({warmup:?} before are not counted; a closed loop of handshakes extends both until there \
-         were as many as clients, and then {TURNS} times as many, at most {STRETCH} times as long), \
-         all servers in each, their order rotated; a \
-         figure is the median of the rounds, in parentheses the least and the greatest. \
+         each ({warmup:?} before are not counted; a closed loop of handshakes extends both, until \
+         there were as many as clients and then {TURNS} times as many, at most {STRETCH} times as \
+         long), all servers in each, their order rotated; a figure is the median of \
+         the rounds, in parentheses the least and the greatest. \
          \"Adjunct / this\" is computed within each round: below 1, Adjunct costs less.{both}\n\n\
          **Adjunct's cards are simulated:** threads on the same processor. Their time is in every \
          total; \"host\" is without it.\n\n\
