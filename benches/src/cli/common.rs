@@ -220,7 +220,8 @@ const ACCOUNT_APART: f64 = 0.05;
 /// They are too far apart: one of both is wrong.
 fn agree(account: &Account, used: &Usage) -> Result<(), Failure> {
     let (ours, counted) = (account.host().as_secs_f64(), used.class(cpu::HOST).as_secs_f64());
-    if counted < ACCOUNT_LEAST.as_secs_f64() || (ours - counted).abs() <= counted * ACCOUNT_APART {
+    let too_little = ours.max(counted) < ACCOUNT_LEAST.as_secs_f64();
+    if too_little || (ours - counted).abs() <= counted * ACCOUNT_APART {
         return Ok(());
     }
     Err(format!(
@@ -336,5 +337,6 @@ mod tests {
         assert!(error.contains("1.800 s") && error.contains("2.000 s"), "{error}");
         assert!(agree(&account(2200), &used(2000)).is_err());
         assert!(agree(&account(100), &used(900)).is_ok(), "too little to tell");
+        assert!(agree(&account(2000), &used(0)).is_err(), "of another process");
     }
 }
