@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use engine::certs;
-use engine::crypto::{Crypto, CryptoConfig};
+use engine::crypto::{Crypto, CryptoConfig, EngineChoice};
 use engine::error::Error;
 
 use crate::config::schema::{Card, Route};
@@ -41,7 +41,12 @@ impl Inspector {
     ///
     /// When they do not come up.
     pub fn start() -> Result<Self, Error> {
-        Ok(Self { crypto: Crypto::start(&CryptoConfig::default())? })
+        let mut config = CryptoConfig::default();
+        for card in &mut config.cex.cards {
+            // No key signs in a batch here: none need be prepared and tried for it.
+            card.engine = EngineChoice::Single;
+        }
+        Ok(Self { crypto: Crypto::start(&config)? })
     }
 }
 

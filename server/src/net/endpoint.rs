@@ -4,11 +4,11 @@
 //! that says "would block", so that no wake-up is lost. A write that takes less than it was given,
 //! and a read of a *client* that brings less than there is room for, say the same (`epoll(7)`):
 //! what comes later makes an event of its own, a FIN too unless an event has told of it already. A
-//! backend is read until the system says so: what it sends as urgent data ends a read early. A read
-//! of nothing because there is no room is never mistaken for the end of the stream. The kernel
-//! tells of a reset once, to whatever call comes first, and from then on makes it look like the end
-//! of the stream; so the first error is kept, and a stream that was cut never ends in
-//! [`Moved::Eof`].
+//! backend is read until the system says so: what it sends as urgent data ends a read early (a
+//! client that does so, for which TLS has no use, may delay itself until it sends more). A read of
+//! nothing because there is no room is never mistaken for the end of the stream. The kernel tells
+//! of a reset once, to whatever call comes first, and from then on makes it look like the end of
+//! the stream; so the first error is kept, and a stream that was cut never ends in [`Moved::Eof`].
 //!
 //! A Unix socket has no reset. What comes near it: a peer that closes over bytes it has not read
 //! leaves `ECONNRESET` behind, and that is taken for a cut. A peer that had read everything and
