@@ -47,9 +47,7 @@ impl StormLoad {
                 }
                 prepared.run(on)
             })?;
-            let pings = super::pinned(&self.pings.target.processors, || {
-                // Without it a ping waits for the time slice of a handshake: no more than that.
-                let _ = adjunct::scheduling::short_slices();
+            let pings = self.ahead(|| {
                 let prepared = self.pings.prepare();
                 called_off.fetch_or(prepared.is_err(), Relaxed);
                 ready.wait();
@@ -78,10 +76,29 @@ impl StormLoad {
     ///
     /// # Errors
     /// Those of the pings.
-    pub fn calm(&self, on: &mut dyn FnMut(Moment)) -> Result<Outcome, Failure> {
-        super::pinned(&self.pings.target.processors, || {
-            let _ = adjunct::scheduling::short_slices();
-            self.pings.prepare()?.run(on)
+    pub fn calm(&self, on: &mut (dyn FnMut(Moment) + Send)) -> Result<Outcome, Failure> {
+        self.ahead(|| self.pings.prepare()?.run(on))
+    }
+
+    /// Does the work of the pings in a thread that asks for short slices: a ping does not wait for
+    /// the slice of a handshake.
+    ///
+    /// In a thread of its own, because whatever a thread starts, the storm or a daemon with its
+    /// cards, has slices as short as its own; and among equals nobody is let in.
+    fn ahead<T: Send>(
+        &self,
+        work: impl FnOnce() -> Result<T, Failure> + Send,
+    ) -> Result<T, Failure> {
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("pings".to_owned());
+            let thread = thread.spawn_scoped(scope, || {
+                super::pinned(&self.pings.target.processors, || {
+                    // Without them latencies are longer, and still what a client would see.
+                    let _ = adjunct::scheduling::short_slices();
+                    work()
+                })
+            })?;
+            thread.join().map_err(|_| "the thread of the pings panicked")?
         })
     }
 

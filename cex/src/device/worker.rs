@@ -204,6 +204,8 @@ impl<'a> Worker<'a> {
             }
         };
         let (jobs, services) = self.gather(job, service, queue);
+        // Who has offered the processor is not ahead of an event loop that wakes up while it works.
+        thread::yield_now();
         let mut results = Vec::with_capacity(jobs.len());
         self.engine.execute(&jobs, &mut results);
         self.zcrypt.cards[self.card].queues[queue].stats.count_batch(jobs.len());

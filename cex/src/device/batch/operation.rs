@@ -28,6 +28,10 @@ pub(crate) const REQUESTS: usize = LANES / 2;
 /// Bits of the exponent that are consumed together.
 const WINDOW: usize = 4;
 
+/// How much of the exponentiation is done before the processor is offered to others: windows times
+/// the square of the limbs, some 50 us.
+const TURN: usize = 32 * 20 * 20;
+
 /// One request: a block of the length of the modulus.
 #[derive(Clone, Copy)]
 pub(super) struct Request<'a> {
@@ -190,9 +194,16 @@ impl<'a, B: Backend> Batch<'a, B> {
         }
 
         let words = half(0).exponent.len();
+        let turn = (TURN / (self.limbs * self.limbs)).max(1);
         let mut factor: Rows = Zeroizing::new(vec![ZEROS; blocks]);
         let mut digit = Zeroizing::new(Row::default());
         for window in (0..words * 64 / WINDOW).rev() {
+            if window % turn == 0 {
+                // The kernel lets in a thread that wakes up only if that has not had more than its
+                // share; else it waits for a tick, or for whoever runs to offer: a real card would
+                // not keep an event loop waiting at all.
+                std::thread::yield_now();
+            }
             let (word, shift) = (window * WINDOW / 64, window * WINDOW % 64);
             for (lane, digit) in digit.0.iter_mut().enumerate() {
                 *digit = half(lane).exponent[word] >> shift & (ENTRIES as u64 - 1);
