@@ -11,8 +11,25 @@ use super::{Host, Summary, Verdict};
 use crate::Failure;
 use crate::table::Table;
 
-/// Values that are compared unless others are asked for: what a claim is made of.
-pub const COMPARED: &[&str] = &["host_us", "card_us", "total_us", "rate_per_s"];
+/// Values that are compared, where both cells have them: what a claim is made of.
+pub const COMPARED: &[&str] = &[
+    "host_us",
+    "card_us",
+    "total_us",
+    "rate_per_s",
+    "batch_fill",
+    "rss_kib",
+    "p50_us",
+    "p99_us",
+    "handshake_p50_us",
+    "handshake_p99_us",
+    "established_p50_us",
+    "established_p99_us",
+    "calm_p50_us",
+    "calm_p99_us",
+    "storm_p50_us",
+    "storm_p99_us",
+];
 
 /// One value of one cell.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -152,7 +169,12 @@ impl fmt::Display for Difference {
         writeln!(f, "{table}")?;
         let count = |wanted: Verdict| self.rows.iter().filter(|r| r.verdict == wanted).count();
         let differ = count(Verdict::Less) + count(Verdict::More);
-        writeln!(f, "{differ} of {} values differ; the others are noise.", self.rows.len())?;
+        let (noise, unsaid) = (count(Verdict::Noise), count(Verdict::TooFewRounds));
+        write!(f, "{differ} of {} values differ; {noise} are noise", self.rows.len())?;
+        if unsaid > 0 {
+            write!(f, "; of {unsaid} nothing can be said: too few rounds")?;
+        }
+        writeln!(f, ".")?;
         write!(
             f,
             "A difference: the ranges of the rounds do not overlap, and the medians are at "

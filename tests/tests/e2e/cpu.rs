@@ -89,11 +89,9 @@ const TIME: &str = "import os, sys\n\
     usage = os.wait4(child, 0)[2]\n\
     open(sys.argv[1], 'w').write(f'{usage.ru_utime} {usage.ru_stime}')\n";
 
-/// Handshakes between two looks at the clock.
-const BATCH: usize = 200;
-const BATCHES_MAX: usize = 40;
-/// Below that the grain of the clocks shows.
-const ENOUGH: Duration = Duration::from_secs(2);
+/// Each with a signature of RSA-3072: enough that the grain of the clocks (a tick is 1 to 10 ms)
+/// and what comes after the last look at them are far below the 5 %.
+const CHARGED: usize = 2_000;
 
 /// The daemon below the program that takes its time, ended by its own id whatever happens.
 struct Timed {
@@ -148,13 +146,8 @@ fn attribution_agrees_with_what_the_system_charges_the_daemon_with() {
     std::fs::write(&config, text).unwrap();
     let daemon = Timed::start(&python, &config, &socket, &times);
     let client = Client::new(&pki).forgetful();
-    for _ in 0..BATCHES_MAX {
-        for _ in 0..BATCH {
-            client.connect(address, NAME).and_then(|tls| tls.end()).unwrap();
-        }
-        if usage_of_tree(daemon.pid()).unwrap().total() >= ENOUGH {
-            break;
-        }
+    for _ in 0..CHARGED {
+        client.connect(address, NAME).and_then(|tls| tls.end()).unwrap();
     }
     let members = || adjunct::admin::ask::<Vec<MemberRow>>(&socket, "members").unwrap();
     wait_until("nothing is open", || members().iter().all(|row| row.connections == 0));
@@ -166,7 +159,6 @@ fn attribution_agrees_with_what_the_system_charges_the_daemon_with() {
     let charged: Vec<f64> = times.split(' ').map(|seconds| seconds.parse().unwrap()).collect();
     let within = |a: f64, b: f64| (a - b).abs() <= 0.05 * b;
     let total = attributed.total().as_secs_f64();
-    assert!(total >= ENOUGH.as_secs_f64(), "{attributed:?}");
     assert!(within(total, charged[0] + charged[1]), "{attributed:?}, charged {charged:?}");
     // The division is sampled by the same clock, but at another moment.
     assert!(within(attributed.user.as_secs_f64(), charged[0]), "{attributed:?}, {charged:?}");
