@@ -40,6 +40,11 @@ impl Window {
         self.end
     }
 
+    /// Whether `bytes` hold a whole record that has not been shown yet.
+    pub(crate) fn has_more(&self, bytes: &[u8]) -> bool {
+        record_end(bytes, self.end).is_some()
+    }
+
     /// Notes that everything shown has been read; says whether a whole record was among it.
     pub(crate) fn read(&mut self) -> bool {
         std::mem::take(&mut self.unread)
@@ -68,10 +73,12 @@ mod tests {
     #[test]
     fn each_record_is_shown_after_the_one_before_it_was_read() {
         let mut window = Window::default();
+        assert!(window.has_more(TWO));
         assert_eq!(window.show(TWO), 6);
         assert_eq!(window.show(TWO), 6, "not read yet");
         assert!(window.read());
         assert_eq!(window.show(TWO), 11);
+        assert!(!window.has_more(TWO), "the third one is incomplete");
         assert!(window.read());
         assert_eq!(window.show(TWO), TWO.len(), "rustls looks at an incomplete one");
         assert!(!window.read(), "it is no whole record");

@@ -27,6 +27,12 @@ impl Connection {
         self.guarded(open).unwrap_or(Opened::Failed)
     }
 
+    /// Whether a record of the client has come and waits to be opened.
+    #[must_use]
+    pub fn holds_record(&self) -> bool {
+        self.wire.window.has_more(self.wire.input.data())
+    }
+
     /// Plaintext that [`Self::seal`] surely takes without growing the output.
     #[must_use]
     pub fn seal_room(&self) -> usize {

@@ -15,10 +15,10 @@ use std::time::{Duration, Instant};
 
 use engine::backend::{BackendConnection, BackendFailure};
 use engine::rules::{self, Rule};
-use mio::{Interest, Token};
+use mio::Token;
 use rustix::io::Errno;
 
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, INTEREST};
 use super::session::{Session, Stage, Step, Turn};
 use crate::backend::Target;
 use crate::config::schema::{BackendAddress, ProxyProtocol};
@@ -163,7 +163,10 @@ impl Session {
             dial.deadline = turn.now + connect;
         }
         let Some(target) = service.targets.get(position) else { return Step::Moved };
-        match connect_to(&target.address, self.key(), turn) {
+        let data_waits = service.proxy_protocol != ProxyProtocol::None
+            || service.backend_tls.is_some()
+            || self.tls.holds_record();
+        match connect_to(&target.address, data_waits, self.key(), turn) {
             Ok(endpoint) => self.backend = Some(endpoint),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 if let Stage::Dialing(dial) = &mut self.stage {
@@ -308,13 +311,17 @@ impl Session {
     }
 }
 
-fn connect_to(address: &BackendAddress, key: usize, turn: &Turn<'_>) -> io::Result<Endpoint> {
+fn connect_to(
+    address: &BackendAddress,
+    data_waits: bool,
+    key: usize,
+    turn: &Turn<'_>,
+) -> io::Result<Endpoint> {
     let mut endpoint = match address {
-        BackendAddress::Tcp(address) => Endpoint::connect(*address)?,
+        BackendAddress::Tcp(address) => Endpoint::connect(*address, data_waits)?,
         BackendAddress::Unix(path) => Endpoint::connect_unix(path)?,
     };
-    let interest = Interest::READABLE | Interest::WRITABLE;
-    turn.registry.register(endpoint.source(), backend_token(key), interest)?;
+    turn.registry.register(endpoint.source(), backend_token(key), INTEREST)?;
     Ok(endpoint)
 }
 

@@ -41,6 +41,8 @@ pub fn bind(address: SocketAddr, v6_only: bool, workers: usize) -> io::Result<Ve
         let socket = socket(address, v6_only)?;
         socket.set_reuse_port(true)?;
         socket.set_nonblocking(true)?;
+        // What is accepted inherits it, which spares a call for each connection.
+        socket.set_tcp_nodelay(true)?;
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         listeners.push(TcpListener::from_std(socket.into()));

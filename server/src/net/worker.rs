@@ -23,7 +23,7 @@ use mio::{Events, Interest, Poll, Token, Waker};
 use slab::Slab;
 
 use super::dial::{BackendChange, client_token};
-use super::endpoint::Endpoint;
+use super::endpoint::{Endpoint, INTEREST};
 use super::gauges::{Gauges, TurnEnd};
 use super::ledger::{Class, Ledger, Spent};
 use super::queues::RunQueues;
@@ -52,7 +52,7 @@ const LAST_ACCEPTS: usize = 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often a draining member looks at its deadlines.
 const DRAIN_CHECK: Duration = Duration::from_millis(50);
-/// Plaintext sealed in one go.
+/// Plaintext sealed, or sent to a backend, in one go.
 const SCRATCH_BYTES: usize = 64 * 1024;
 const EVENTS_PER_POLL: usize = 1024;
 
@@ -275,12 +275,14 @@ impl Worker {
             }
             let key = number / 2;
             let Some(session) = self.sessions.get_mut(key) else { continue };
-            if event.token() == client_token(key) {
-                session.client_mut().on_event(event);
-            } else if let Some(backend) = session.backend_mut() {
-                backend.on_event(event);
+            let is_news = if event.token() == client_token(key) {
+                session.client_mut().on_event(event)
+            } else {
+                session.backend_mut().is_some_and(|backend| backend.on_event(event))
+            };
+            if is_news {
+                self.enqueue(key);
             }
-            self.enqueue(key);
         }
     }
 
@@ -504,9 +506,8 @@ impl Worker {
     ) {
         let entry = self.sessions.vacant_entry();
         let key = entry.key();
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        if let Err(error) = self.poll.registry().register(&mut stream, client_token(key), interest)
-        {
+        let registry = self.poll.registry();
+        if let Err(error) = registry.register(&mut stream, client_token(key), INTEREST) {
             let text = format!("a connection cannot be watched: {error}");
             self.log.event(Event::new(Level::Error, "accept-failed", text));
             return;
@@ -522,8 +523,9 @@ impl Worker {
         self.hellos.insert(token);
         match denial {
             Some((rule, reason)) => self.turn_away(key, rule, reason, now),
+            // What the client has sent already makes an event, too.
             None => {
-                self.enqueue(key);
+                self.arm(key);
                 self.make_room_for_hellos(now);
             }
         }
