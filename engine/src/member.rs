@@ -7,7 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::time::{ClockId, clock_gettime};
 
@@ -58,6 +58,10 @@ pub fn thread_cpu() -> Duration {
     )
 }
 
+/// Work that took no longer is taken for work from its begin to its end: the loop has slices of
+/// 0.1 ms, and who is pushed aside waits for milliseconds.
+const UNINTERRUPTED: Duration = Duration::from_micros(200);
+
 /// Resources of one event loop.
 pub struct Member {
     name: String,
@@ -68,6 +72,8 @@ pub struct Member {
     buffers: RefCell<BufferPool>,
     suspended: Cell<usize>,
     suspended_max: usize,
+    /// CPU time of the thread when the turn began.
+    cpu: Cell<Duration>,
 }
 
 impl fmt::Debug for Member {
@@ -102,6 +108,7 @@ impl Member {
             buffers: RefCell::new(BufferPool::new(KEPT_BUFFERS)),
             suspended: Cell::new(0),
             suspended_max,
+            cpu: Cell::new(Duration::ZERO),
         }
     }
 
@@ -111,7 +118,38 @@ impl Member {
         &self.name
     }
 
-    /// Replies that have come, of about `budget` CPU time at most; each belongs to the connection
+    /// Says what CPU time the thread has used when a turn begins.
+    pub fn note_cpu(&self, cpu: Duration) {
+        self.cpu.set(cpu);
+    }
+
+    /// CPU time of `work` on the thread of this member, and what came of it.
+    ///
+    /// The CPU clock of a thread is a system call, and a full handshake would make ten of them; the
+    /// clock of the wall is read without one.
+    pub(crate) fn measured<T>(&self, work: impl FnOnce() -> T) -> (T, Duration) {
+        if matches!(self.execution, Execution::Inline) {
+            // The thread waits for the card meanwhile, which is no work.
+            let before = thread_cpu();
+            let result = work();
+            return (result, thread_cpu().saturating_sub(before));
+        }
+        let before = Instant::now();
+        let result = work();
+        (result, self.cpu_between(before, Instant::now()))
+    }
+
+    /// CPU time between two moments of a turn. Who may have been pushed aside between them is
+    /// charged no more than the thread has used in the turn.
+    fn cpu_between(&self, before: Instant, after: Instant) -> Duration {
+        let wall = after.saturating_duration_since(before);
+        if wall <= UNINTERRUPTED {
+            return wall;
+        }
+        wall.min(thread_cpu().saturating_sub(self.cpu.get()))
+    }
+
+    /// Replies that have come, of about `budget` at most; each belongs to the connection
     /// with its token, if that still lives. When some are left the waker is called again.
     ///
     /// Taking the reply of a card is work of the host: the result is verified here, and a request
@@ -119,16 +157,16 @@ impl Member {
     #[must_use]
     pub fn replies(&self, budget: Duration) -> Vec<Reply> {
         let mut replies = Vec::new();
-        let start = thread_cpu();
+        let start = Instant::now();
         let mut before = start;
         for completion in self.offload.port.drain() {
-            let after = thread_cpu();
+            let after = Instant::now();
             replies.push(Reply {
                 token: completion.token,
                 news: News::Signed(completion),
-                host_cpu: after.saturating_sub(before),
+                host_cpu: self.cpu_between(before, after),
             });
-            if after.saturating_sub(start) >= budget {
+            if after.saturating_duration_since(start) >= budget {
                 break;
             }
             before = after;

@@ -14,7 +14,7 @@ use crate::handshake::execution::Step;
 use crate::handshake::flight::{Flight, FlightEnd, encode_after_failure};
 use crate::hello::{self, ClientHello, Preface};
 use crate::iana;
-use crate::member::{Member, Reply, thread_cpu};
+use crate::member::{Member, Reply};
 use crate::provider;
 use crate::record::Refusal;
 use crate::rules;
@@ -24,9 +24,9 @@ impl Connection {
     /// Goes on with the bytes that have been received.
     pub fn advance(&mut self, member: &Member) -> Progress {
         match &mut self.phase {
-            Phase::Hello(_) => self.measured(|connection| connection.read_hello(member)),
+            Phase::Hello(_) => self.measured(member, |connection| connection.read_hello(member)),
             Phase::Waiting(_) if self.wire.input.len() > self.seen => {
-                self.measured(|connection| connection.run_flight(member))
+                self.measured(member, |connection| connection.run_flight(member))
             }
             Phase::Waiting(_) => Progress::NeedInput,
             Phase::Suspended(_) => Progress::Suspended,
@@ -41,7 +41,7 @@ impl Connection {
             Phase::Suspended(pending) => {
                 member.count_resumed();
                 self.handshake_cpu += reply.host_cpu;
-                self.measured(|connection| {
+                self.measured(member, |connection| {
                     let step = pending.resume(member, reply.news);
                     connection.take_over(member, step)
                 })
@@ -55,10 +55,9 @@ impl Connection {
     }
 
     /// Adds the CPU time of `work` to that of the handshake.
-    fn measured(&mut self, work: impl FnOnce(&mut Self) -> Progress) -> Progress {
-        let before = thread_cpu();
-        let progress = work(self);
-        self.handshake_cpu += thread_cpu().saturating_sub(before);
+    fn measured(&mut self, member: &Member, work: impl FnOnce(&mut Self) -> Progress) -> Progress {
+        let (progress, cpu) = member.measured(|| work(self));
+        self.handshake_cpu += cpu;
         progress
     }
 

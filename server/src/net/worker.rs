@@ -35,7 +35,7 @@ use crate::runtime::{Address, Runtime};
 
 /// Time for data of established connections in a turn.
 const DATA_SLICE: Duration = Duration::from_micros(100);
-/// CPU time for replies of cards in a turn: their results are verified here.
+/// Time for replies of cards in a turn: their results are verified here.
 const REPLY_SLICE: Duration = Duration::from_micros(30);
 /// Time for handshakes, dialing and closing in a turn; about half of a full handshake's work on the
 /// host.
@@ -211,6 +211,7 @@ impl Worker {
     pub fn run(mut self) -> io::Result<Ended> {
         let mut events = Events::with_capacity(EVENTS_PER_POLL);
         self.spent = self.ledger.settle();
+        self.member.note_cpu(self.spent.total);
         loop {
             let timeout = self.timeout();
             match self.poll.poll(&mut events, timeout) {
@@ -245,6 +246,7 @@ impl Worker {
             stacks: self.member.stacks(),
         });
         self.spent = spent;
+        self.member.note_cpu(spent.total);
     }
 
     fn timeout(&self) -> Option<Duration> {
