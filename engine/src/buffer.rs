@@ -123,10 +123,12 @@ impl BufferPool {
         Self { free: Vec::new(), kept_max }
     }
 
-    /// Gives `buffer` memory if it has none.
+    /// Gives `buffer` the memory of a whole one if it has none, or less; what waits moves along.
     pub fn supply(&mut self, buffer: &mut Buffer) {
-        if !buffer.has_memory() {
-            *buffer = self.free.pop().unwrap_or_else(|| Buffer::with_capacity(BUFFER_BYTES));
+        if buffer.memory.len() < BUFFER_BYTES {
+            let mut whole = self.free.pop().unwrap_or_else(|| Buffer::with_capacity(BUFFER_BYTES));
+            whole.append(buffer.data());
+            *buffer = whole;
         }
     }
 
@@ -192,5 +194,18 @@ mod tests {
         pool.reclaim(&mut buffer);
         assert!(!buffer.has_memory());
         assert_eq!(pool.idle(), 1);
+    }
+
+    #[test]
+    fn a_small_buffer_becomes_a_whole_one_of_the_pool() {
+        let mut pool = BufferPool::new(1);
+        let mut whole = Buffer::with_capacity(BUFFER_BYTES);
+        pool.reclaim(&mut whole);
+        let mut buffer = Buffer::with_capacity(4);
+        buffer.append(b"abcd");
+        buffer.consume(1);
+        pool.supply(&mut buffer);
+        assert_eq!((buffer.data(), buffer.room()), (&b"bcd"[..], BUFFER_BYTES - 3));
+        assert_eq!(pool.idle(), 0, "it was not made anew");
     }
 }

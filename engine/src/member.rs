@@ -247,7 +247,7 @@ impl Member {
         self.stacks.borrow().last_used_bytes()
     }
 
-    /// Gives `buffer` memory from the pool if it has none.
+    /// Gives `buffer` the memory of one of the pool if it has none, or less.
     pub fn supply(&self, buffer: &mut Buffer) {
         self.buffers.borrow_mut().supply(buffer);
     }
