@@ -61,6 +61,12 @@ impl Connection {
         self.wire.peer_has_closed()
     }
 
+    /// Whether close_notify was exchanged: neither side sends anything more.
+    #[must_use]
+    pub fn is_closed_both_ways(&self) -> bool {
+        self.close_notify_sent && self.wire.peer_has_closed()
+    }
+
     /// Runs `work` on the rustls connection; a panic ends this connection alone.
     fn guarded<T>(
         &mut self,

@@ -18,7 +18,7 @@
 //! In the other direction nothing can be marked as cut: closing is all there is
 //! ([`Endpoint::reset_on_close`]).
 
-use std::io::{self, ErrorKind, Read, Write};
+use std::io::{self, ErrorKind, Read};
 use std::net::{Shutdown, SocketAddr};
 use std::path::Path;
 use std::time::Duration;
@@ -28,6 +28,7 @@ use mio::event::Event;
 use mio::event::Source;
 use mio::net::{TcpStream, UnixStream};
 use rustix::io::Errno;
+use rustix::net::{SendFlags, send};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 /// What a segment holds at least in any network (RFC 9293 §3.7.1). As nothing has been sent
@@ -75,6 +76,8 @@ pub struct Endpoint {
     writable: bool,
     /// A read that brings less than there is room for has brought all.
     short_reads_empty: bool,
+    /// The last read was one of these.
+    drained: bool,
     /// epoll reported the peer's FIN, or worse.
     read_closed: bool,
     /// epoll reported an error or a hang-up of both directions.
@@ -99,6 +102,7 @@ impl Endpoint {
         Self {
             short_reads_empty: matches!(stream, Stream::Tcp(_)),
             stream,
+            drained: false,
             readable: false,
             writable: false,
             read_closed: false,
@@ -220,6 +224,13 @@ impl Endpoint {
         self.eof
     }
 
+    /// Whether the next read finds the end of the stream: the last one has brought all there was,
+    /// and an event has told of the FIN behind it.
+    #[must_use]
+    pub fn end_is_next(&self) -> bool {
+        self.read_closed && self.drained && self.failure.is_none()
+    }
+
     /// Reads into `space`.
     pub fn read(&mut self, space: &mut [u8]) -> Moved {
         if space.is_empty() || !self.may_read() {
@@ -237,9 +248,8 @@ impl Endpoint {
                     };
                 }
                 Ok(count) => {
-                    if count < space.len() && self.short_reads_empty {
-                        self.readable = self.read_closed;
-                    }
+                    self.drained = count < space.len() && self.short_reads_empty;
+                    self.readable = !self.drained || self.read_closed;
                     return Moved::Bytes(count);
                 }
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
@@ -257,6 +267,17 @@ impl Endpoint {
 
     /// Writes what `bytes` holds, as much as the socket takes at once.
     pub fn write(&mut self, bytes: &[u8]) -> Moved {
+        self.write_with(bytes, SendFlags::empty())
+    }
+
+    /// As [`Self::write`], when nothing comes behind `bytes` but the end of the stream: that then
+    /// leaves in the same segment, which spares the peer a wake-up and both sides some 5 µs. The
+    /// caller ends the stream in this turn, by [`Self::shut_write`] or a close.
+    pub fn write_last(&mut self, bytes: &[u8]) -> Moved {
+        self.write_with(bytes, SendFlags::MORE)
+    }
+
+    fn write_with(&mut self, bytes: &[u8], flags: SendFlags) -> Moved {
         if let Some(error) = self.failure() {
             return Moved::Broken(error);
         }
@@ -265,7 +286,9 @@ impl Endpoint {
         }
         self.leave_nagle(bytes.len());
         loop {
-            match either!(&mut self.stream, socket => socket.write(bytes)) {
+            let flags = flags | SendFlags::NOSIGNAL;
+            let sent = either!(&self.stream, socket => send(socket, bytes, flags));
+            match sent.map_err(io::Error::from) {
                 Ok(count) => {
                     self.writable = count == bytes.len();
                     return Moved::Bytes(count);

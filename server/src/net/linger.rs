@@ -1,7 +1,8 @@
 //! The time between our FIN and the end of the connection.
 //!
 //! What the client still sends is read away, within a bound and a deadline, because closing over
-//! unread bytes is a reset that destroys an alert on its way.
+//! unread bytes is a reset that destroys an alert on its way. Behind a client's close_notify or FIN
+//! nothing comes (RFC 8446 §6.1), so where both sides have closed nobody lingers.
 
 use super::endpoint::Moved;
 use super::session::{Session, Stage, Step, Turn};
@@ -19,11 +20,11 @@ impl Session {
         if !self.tls.output().is_empty() {
             return Step::Blocked;
         }
-        self.client.shut_write();
-        if self.client.has_eof() {
+        if self.client_is_done_with() {
             self.stage = Stage::Closed;
             return Step::Moved;
         }
+        self.client.shut_write();
         let Stage::Lingering { read_away, .. } = &mut self.stage else { return Step::Blocked };
         match self.client.read(turn.scratch) {
             Moved::Bytes(count) => {

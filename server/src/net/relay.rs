@@ -17,7 +17,7 @@ use engine::member::Member;
 use engine::rules;
 
 use super::endpoint::{Endpoint, Moved};
-use super::session::{Received, Session, Step, Turn};
+use super::session::{Received, Session, Stage, Step, Turn};
 
 /// Reads from the client, and records of it, in one step.
 const READS_PER_STEP: usize = 4;
@@ -42,20 +42,29 @@ impl Session {
         if moved {
             self.active = turn.now;
         }
-        if self.client_done
-            && self.backend_done
-            && self.pending_to_backend() == 0
-            && self.tls.output().is_empty()
-        {
+        if self.is_through() {
             let by = self.record.close_by.unwrap_or("client");
             self.finish(turn, by);
+            if self.client_is_done_with() {
+                self.stage = Stage::Closed;
+            } else {
+                self.client.shut_write();
+            }
             return Step::Moved;
         }
         if moved { Step::Moved } else { Step::Blocked }
     }
 
     fn is_relaying(&self) -> bool {
-        matches!(self.stage, super::session::Stage::Relay)
+        matches!(self.stage, Stage::Relay)
+    }
+
+    /// Whether both directions have ended and everything has left.
+    fn is_through(&self) -> bool {
+        self.client_done
+            && self.backend_done
+            && self.pending_to_backend() == 0
+            && self.tls.output().is_empty()
     }
 
     /// The error of a client that nobody needs to be served for any more, whatever is still on its
@@ -270,7 +279,10 @@ impl Session {
             }
         }
         if self.backend_done && self.tls.output().is_empty() {
-            self.client.shut_write();
+            // At the end of both directions the session itself ends the client's.
+            if !self.is_through() {
+                self.client.shut_write();
+            }
             if self.backend.as_ref().is_some_and(Endpoint::is_gone) && !self.client_done {
                 self.client_has_ended();
                 self.forget_to_backend();
@@ -285,9 +297,13 @@ impl Session {
         let room = self.tls.seal_room().min(turn.scratch.len());
         match backend.read(&mut turn.scratch[..room]) {
             Moved::Bytes(count) => {
+                let end_is_next = backend.end_is_next();
                 self.record.bytes_out += count as u64;
                 if !self.tls.seal(turn.member, &turn.scratch[..count]) {
                     self.finish(turn, "us");
+                } else if end_is_next && self.tls.seal_room() > 0 {
+                    // The last data, close_notify and FIN leave together.
+                    self.seal_from_backend(turn);
                 }
                 Step::Moved
             }

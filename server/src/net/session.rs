@@ -322,6 +322,7 @@ impl Session {
                     self.release_idle_memory(turn.member);
                     return Next::Wait;
                 }
+                Step::Moved if matches!(self.stage, Stage::Closed) => return Next::Finished,
                 // What comes next has a queue of its own, or others come first.
                 Step::Moved if self.kind() != kind || moved >= BYTES_PER_TURN => {
                     return Next::Again;
@@ -515,10 +516,28 @@ impl Session {
         self.stage = Stage::Lingering { until: turn.now + LINGER, read_away: 0 };
     }
 
+    /// Whether nothing is left to wait for: the client has said that it sends no more, and nothing
+    /// of it is unread, which closing would answer with a reset. Closing then is all that is to be
+    /// done; it sends our FIN.
+    pub(super) fn client_is_done_with(&self) -> bool {
+        let nothing_unread = !self.client.may_read() || self.client.end_is_next();
+        let has_closed = self.tls.is_closed_both_ways() && nothing_unread;
+        self.tls.output().is_empty() && (self.client.has_eof() || has_closed)
+    }
+
     /// Sends what waits for the client; the error when the client is gone.
     pub(super) fn flush_client(&mut self) -> Option<std::io::Error> {
+        // Where all of it is taken the stream is ended at once, by `shut_write` or a close.
+        let is_last = match self.stage {
+            Stage::Relay => self.backend_done,
+            Stage::Lingering { .. } => true,
+            _ => false,
+        };
         while !self.tls.output().is_empty() {
-            match self.client.write(self.tls.output()) {
+            let output = self.tls.output();
+            let moved =
+                if is_last { self.client.write_last(output) } else { self.client.write(output) };
+            match moved {
                 Moved::Bytes(count) => self.tls.sent(count),
                 Moved::Blocked | Moved::Eof => return None,
                 Moved::Broken(error) => return Some(error),

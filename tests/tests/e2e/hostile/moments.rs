@@ -209,7 +209,8 @@ fn what_follows_a_close_notify_is_ignored() {
                 let _ = crafted.send(ContentType::ApplicationData, b"one more thing");
             }
             let _ = crafted.socket.write_all(b"and noise");
-            crafted.socket.shutdown(Shutdown::Write).unwrap();
+            // Who goes on talking may find the door closed.
+            let _ = crafted.socket.shutdown(Shutdown::Write);
             let _ = crafted.receive_all();
         }
         2
