@@ -22,6 +22,11 @@ use super::session::{Received, Session, Stage, Step, Turn};
 /// Reads from the client, and records of it, in one step.
 const READS_PER_STEP: usize = 4;
 
+/// Most that is read of a backend at once. With what sealing adds it fits the largest segment there
+/// is (64 KiB less some 50 bytes, on the loopback); a little more would be a segment and a wake-up
+/// of the client more.
+const READ_BYTES: usize = 64 * 1024 - 512;
+
 impl Session {
     pub(super) fn relay_step(&mut self, turn: &mut Turn<'_>) -> Step {
         if let Some(error) = self.client_lost() {
@@ -310,7 +315,7 @@ impl Session {
 
     fn seal_from_backend(&mut self, turn: &mut Turn<'_>) -> Step {
         let Some(backend) = &mut self.backend else { return Step::Blocked };
-        let room = self.tls.seal_room().min(turn.scratch.len());
+        let room = self.tls.seal_room().min(turn.scratch.len()).min(READ_BYTES);
         match backend.read(&mut turn.scratch[..room]) {
             Moved::Bytes(count) => {
                 let end_is_next = backend.end_is_next();
