@@ -1,10 +1,10 @@
 //! A port: the completion queue of one event loop.
 //!
-//! Card threads push, one loop drains. The waker is called exactly when the queue goes from
-//! empty to non-empty, so a loop that drains until there is nothing more never misses a reply and
-//! is not woken for each.
+//! Card threads put, one loop drains. Who takes the queue from empty to non-empty wakes the loop,
+//! behind all it has to put at once: so a loop that drains until there is nothing more never
+//! misses a reply, and is not woken for each.
 //!
-//! `pending` counts arrivals that were announced and not yet taken. A push first makes its
+//! `pending` counts arrivals that were announced and not yet taken. A put first makes its
 //! arrival visible and then counts it; a pop does it the other way round. The count may be
 //! negative for a moment (the wrapping is harmless), but whoever raises it from zero wakes.
 //!
@@ -34,11 +34,15 @@ impl fmt::Debug for PortShared {
 }
 
 impl PortShared {
-    pub(crate) fn push(&self, ticket: Box<Ticket>, outcome: Outcome) {
+    /// Announces an arrival; whether the caller has to wake the loop.
+    #[must_use]
+    pub(crate) fn put(&self, ticket: Box<Ticket>, outcome: Outcome) -> bool {
         self.arrivals.push((ticket, outcome));
-        if self.pending.fetch_add(1, SeqCst) == 0 {
-            (self.waker)();
-        }
+        self.pending.fetch_add(1, SeqCst) == 0
+    }
+
+    pub(crate) fn wake(&self) {
+        (self.waker)();
     }
 
     fn pop(&self) -> Option<(Box<Ticket>, Outcome)> {

@@ -388,23 +388,40 @@ impl Zcrypt {
     }
 
     /// Hands what left a queue to the ports.
+    ///
+    /// Each is woken behind the last of it: a loop that shares the processor with the card would
+    /// go before it at the first reply of a batch, and be asleep again at the second.
     fn settle(&self, place: Place, done: Vec<Done<Box<Ticket>>>) {
+        let mut to_wake: Vec<Arc<PortShared>> = Vec::new();
         for Done { private: ticket, outcome } in done {
             if matches!(outcome, Outcome::Reply(_)) {
                 self.zqueue(place).silence.end();
             }
             self.discharge(place, ticket.weight);
-            self.deliver(ticket, outcome);
+            if let Some(port) = self.put(ticket, outcome)
+                && !to_wake.iter().any(|other| Arc::ptr_eq(other, &port))
+            {
+                to_wake.push(port);
+            }
+        }
+        for port in to_wake {
+            port.wake();
         }
     }
 
     fn deliver(&self, ticket: Box<Ticket>, outcome: Outcome) {
-        match ticket.port.upgrade() {
-            Some(port) => port.push(ticket, outcome),
-            None => {
-                self.orphaned.fetch_add(1, Relaxed);
-            }
+        if let Some(port) = self.put(ticket, outcome) {
+            port.wake();
         }
+    }
+
+    /// Puts what became of a request where it was asked; the port that is to be woken, if any.
+    fn put(&self, ticket: Box<Ticket>, outcome: Outcome) -> Option<Arc<PortShared>> {
+        let Some(port) = ticket.port.upgrade() else {
+            self.orphaned.fetch_add(1, Relaxed);
+            return None;
+        };
+        port.put(ticket, outcome).then_some(port)
     }
 
     /// The interrupt handler of a queue, run by the card's thread.
