@@ -185,6 +185,14 @@ impl Connection {
         self.wire.output.data()
     }
 
+    /// Whether the output is what a handshake leaves at its very end: tickets, for which the client
+    /// does not wait. In TLS 1.2 it is our Finished, for which it does.
+    #[must_use]
+    pub fn output_is_tickets(&self) -> bool {
+        let tls13 = self.negotiated.version == Some(known(iana::version_name(iana::TLS13)));
+        self.is_established() && tls13 && !self.wire.output.is_empty()
+    }
+
     /// Says that `count` bytes of [`Self::output`] were sent.
     pub fn sent(&mut self, count: usize) {
         self.wire.output.consume(count);

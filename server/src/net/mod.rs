@@ -8,6 +8,7 @@
 
 mod admit;
 mod backend_tls;
+mod company;
 pub mod dial;
 pub mod endpoint;
 mod front;

@@ -287,7 +287,7 @@ impl Session {
         }
         let left = self.tls.output().len();
         let mut step = if left < before { Step::Moved } else { Step::Blocked };
-        if left == 0 && !self.backend_done {
+        if (left == 0 || self.holds_back()) && !self.backend_done {
             let sealed = match self.backend_tls {
                 None => self.seal_from_backend(turn),
                 Some(_) => self.seal_from_tls_backend(turn),

@@ -25,6 +25,7 @@ use engine::record::{Outcome, Record, Refusal};
 use engine::rules::{self, Rule};
 use mio::Registry;
 
+use super::company::HeldBack;
 use super::dial::Dial;
 use super::endpoint::{Endpoint, Moved};
 use super::front::Front;
@@ -158,6 +159,8 @@ pub struct Session {
     note: Option<Refusal>,
     recorded: Option<Box<Record>>,
     deadline_set: Option<Instant>,
+    /// Output for the client that waits for company.
+    pub(super) held_back: Option<HeldBack>,
 }
 
 impl Session {
@@ -199,6 +202,7 @@ impl Session {
             note: None,
             recorded: None,
             deadline_set: None,
+            held_back: None,
         }
     }
 
@@ -290,13 +294,14 @@ impl Session {
     /// When something must have happened.
     #[must_use]
     pub fn deadline(&self) -> Instant {
-        match &self.stage {
+        let deadline = match &self.stage {
             Stage::Handshake => self.accepted + self.timeouts().handshake,
             Stage::Dialing(dial) => dial.deadline(),
             Stage::Relay => self.active + self.timeouts().idle,
             Stage::Lingering { until, .. } => *until,
             Stage::Closed => self.active,
-        }
+        };
+        self.held_back.map_or(deadline, |held| held.until.min(deadline))
     }
 
     pub(super) fn timeouts(&self) -> &crate::config::schema::Timeouts {
@@ -343,6 +348,9 @@ impl Session {
 
     /// The deadline has come.
     pub fn expire(&mut self, turn: &mut Turn<'_>) {
+        if self.let_go(turn.now) {
+            return;
+        }
         match &self.stage {
             Stage::Handshake => {
                 let limit = self.timeouts().handshake;
@@ -402,6 +410,9 @@ impl Session {
     }
 
     fn after(&mut self, turn: &mut Turn<'_>, progress: Progress) -> Step {
+        if progress == Progress::Established {
+            self.hold_back_tickets(turn.now);
+        }
         let broken = self.flush_client();
         if self.tls.has_hello() {
             self.places.leave_hello();
@@ -469,7 +480,7 @@ impl Session {
     pub(super) fn end_relay(&mut self, turn: &mut Turn<'_>, rule: &'static Rule, reason: String) {
         let more_comes = self.backend.as_ref().is_some_and(Endpoint::may_read)
             || self.backend_tls.as_ref().is_some_and(|tls| tls.holds_input());
-        if self.tls.output().is_empty() && !more_comes {
+        if (self.tls.output().is_empty() || self.holds_back()) && !more_comes {
             self.tls.send_close_notify(turn.member);
         }
         self.note(rule, reason);
@@ -527,6 +538,10 @@ impl Session {
 
     /// Sends what waits for the client; the error when the client is gone.
     pub(super) fn flush_client(&mut self) -> Option<std::io::Error> {
+        if self.holds_back() {
+            return None;
+        }
+        self.held_back = None;
         // Where all of it is taken the stream is ended at once, by `shut_write` or a close.
         let is_last = match self.stage {
             Stage::Relay => self.backend_done,

@@ -2,12 +2,17 @@
 
 use adjunct_tests::adjunct;
 use adjunct_tests::backend::Backend;
+use adjunct_tests::client::crafted::Crafted;
 use adjunct_tests::client::stock::{Client, Offer};
 use adjunct_tests::config::{Service, file};
 use adjunct_tests::pki::{Kind, Leaf, Pki};
 use adjunct_tests::scene::{self, NAME, Scene};
+use rustls::ContentType;
 use rustls::crypto::aws_lc_rs::kx_group;
 use rustls::version::{TLS12, TLS13};
+
+/// First byte of the message (RFC 8446 §4).
+const NEW_SESSION_TICKET: u8 = 4;
 
 fn only(version: &'static rustls::SupportedProtocolVersion) -> Offer {
     Offer { versions: vec![version], ..Offer::default() }
@@ -102,6 +107,18 @@ fn a_service_without_tickets_and_cache_resumes_nothing() {
         assert_eq!(tls.talk(b"hello").unwrap(), b"hello");
         assert!(tls.is_full() && !daemon.completed().resumed());
     }
+}
+
+#[test]
+fn tickets_come_although_nobody_speaks() {
+    let echo = Backend::echo();
+    let Scene { mut daemon, pki } = scene::one(&adjunct!(), echo.address, &["tickets = 1"]);
+    let client = Client::offering(&pki, only(&TLS13));
+    let mut client = Crafted::connect(&client, daemon.address(), NAME);
+    let (kind, contents) = client.receive().unwrap().unwrap();
+    assert_eq!((kind, contents[0]), (ContentType::Handshake, NEW_SESSION_TICKET));
+    client.send(ContentType::Alert, &[1, 0]).unwrap();
+    daemon.completed();
 }
 
 #[test]
