@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use super::{Engine, Job, accept, answer, thread_cpu};
+use super::{Engine, Job, accept, answer, courtesy, thread_cpu};
 use crate::Error;
 use crate::ap::bus::Place;
 use crate::ap::card::{HwCard, HwQueue, HwRequest};
@@ -204,8 +204,7 @@ impl<'a> Worker<'a> {
             }
         };
         let (jobs, services) = self.gather(job, service, queue);
-        // Who has offered the processor is not ahead of an event loop that wakes up while it works.
-        thread::yield_now();
+        courtesy::offer();
         let mut results = Vec::with_capacity(jobs.len());
         self.engine.execute(&jobs, &mut results);
         self.zcrypt.cards[self.card].queues[queue].stats.count_batch(jobs.len());

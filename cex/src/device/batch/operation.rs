@@ -20,7 +20,7 @@ use super::kernel::{ENTRIES, Modulus, Shelf};
 use super::key::{BatchKey, Blinding, Half, Rows, lane, rows};
 use super::lanes::{BLOCK, Block, LANES, LIMB_BITS, LIMB_MASK, Row, ZEROS};
 use super::number::{self, Number};
-use crate::device::raw_rsa;
+use crate::device::{courtesy, raw_rsa};
 
 /// Most requests of one batch.
 pub(crate) const REQUESTS: usize = LANES / 2;
@@ -199,10 +199,7 @@ impl<'a, B: Backend> Batch<'a, B> {
         let mut digit = Zeroizing::new(Row::default());
         for window in (0..words * 64 / WINDOW).rev() {
             if window % turn == 0 {
-                // The kernel lets in a thread that wakes up only if that has not had more than its
-                // share; else it waits for a tick, or for whoever runs to offer: a real card would
-                // not keep an event loop waiting at all.
-                std::thread::yield_now();
+                courtesy::offer();
             }
             let (word, shift) = (window * WINDOW / 64, window * WINDOW % 64);
             for (lane, digit) in digit.0.iter_mut().enumerate() {
