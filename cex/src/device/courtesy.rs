@@ -4,11 +4,11 @@
 //! waits for a tick, or for whoever runs to offer. A real card would not keep an event loop waiting
 //! at all, so a simulated one offers before a request and within long ones.
 //!
-//! An offer has a price: at the card's low priority it forfeits what is left of a slice that counts
-//! for some 100 ms (`sched_yield`, Linux 6.18). An event loop is done in a millisecond or two; where
-//! somebody else keeps the processor busy, a batch would wait for that several times. So an offer
-//! that was taken up for long is the last one for a while, and the card works on at what priority
-//! it has.
+//! An offer has a price: at the card's low priority it forfeits what is left of a slice that
+//! counts for some 100 ms (`sched_yield`, Linux 6.18). An event loop is done in a millisecond or
+//! two; where somebody else keeps the processor busy, a batch would wait for that several times. So
+//! an offer that was taken up for long is the last one for a while, and the card works on at what
+//! priority it has.
 
 use std::cell::Cell;
 use std::thread;
