@@ -22,6 +22,11 @@ use super::session::{Received, Session, Stage, Step, Turn};
 /// Reads from the client, and records of it, in one step.
 const READS_PER_STEP: usize = 4;
 
+/// Records of the client that leave for the backend in one write: full ones are as much as is sent
+/// at once. Small ones stop here too, or a flood of empty records would hold the loop for
+/// milliseconds.
+const RECORDS_PER_WRITE: usize = 4;
+
 /// Most that is read of a backend at once. With what sealing adds it fits the largest segment there
 /// is (64 KiB less some 50 bytes, on the loopback); a little more would be a segment and a wake-up
 /// of the client more.
@@ -160,19 +165,18 @@ impl Session {
     fn open_to_backend(&mut self, turn: &mut Turn<'_>) -> Opened {
         let Self { tls, backend, to_backend, record, .. } = self;
         let Some(backend) = backend else { return Opened::NeedInput };
-        let mut gathered = 0;
-        let opened = loop {
-            let opened = tls.open_record(&mut |plaintext| {
+        let (mut gathered, mut opened) = (0, Opened::NeedInput);
+        for _ in 0..RECORDS_PER_WRITE {
+            opened = tls.open_record(&mut |plaintext| {
                 let end = gathered + plaintext.len();
                 turn.scratch[gathered..end].copy_from_slice(plaintext);
                 gathered = end;
             });
-            match opened {
-                Opened::Data(_) if gathered + RECORD_PLAINTEXT <= turn.scratch.len() => {}
-                Opened::NeedInput if gathered > 0 => break Opened::Data(gathered),
-                other => break other,
+            let has_room = gathered + RECORD_PLAINTEXT <= turn.scratch.len();
+            if !matches!(opened, Opened::Data(_)) || !has_room {
+                break;
             }
-        };
+        }
         record.bytes_in += gathered as u64;
         let mut rest = &turn.scratch[..gathered];
         while !rest.is_empty() && to_backend.is_empty() {
@@ -185,7 +189,10 @@ impl Session {
         if !rest.is_empty() {
             queue(to_backend, turn.member, rest);
         }
-        opened
+        match opened {
+            Opened::NeedInput if gathered > 0 => Opened::Data(gathered),
+            other => other,
+        }
     }
 
     /// Puts bytes in line for the backend.
