@@ -122,6 +122,34 @@ fn number_only(number: u16) -> Cow<'static, str> {
     Cow::Owned(format!("0x{number:04X}"))
 }
 
+fn code_in(table: &[(u16, &'static str)], name: &str) -> Option<u16> {
+    table.iter().find(|row| row.1 == name).map(|row| row.0)
+}
+
+/// Number of a protocol version, by the name that [`version_name`] gives.
+#[must_use]
+pub fn version_code(name: &str) -> Option<u16> {
+    [0x0300, 0x0301, 0x0302, TLS12, TLS13].into_iter().find(|code| version_name(*code) == name)
+}
+
+/// Number of a cipher suite, by its IANA name.
+#[must_use]
+pub fn suite_code(name: &str) -> Option<u16> {
+    TlsCipherSuite::from_name(name).map(|row| row.id.0)
+}
+
+/// Number of a named group.
+#[must_use]
+pub fn group_code(name: &str) -> Option<u16> {
+    code_in(GROUPS, name)
+}
+
+/// Number of a signature scheme.
+#[must_use]
+pub fn scheme_code(name: &str) -> Option<u16> {
+    code_in(SCHEMES, name)
+}
+
 /// Name of a protocol version: `SSLv3`, `TLSv1.0` … `TLSv1.3`.
 #[must_use]
 pub fn version_name(version: u16) -> Cow<'static, str> {

@@ -18,6 +18,7 @@ pub mod alert;
 pub mod backend;
 pub mod buffer;
 pub mod certs;
+pub mod compliance;
 pub mod connection;
 pub mod crypto;
 pub mod error;

@@ -14,6 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::alert::Alert;
 use crate::certs::ClientCertificate;
+use crate::compliance::{AuditVerdict, ComplianceVerdict};
 use crate::gsk::GskCode;
 use crate::icsf::ServiceFailure;
 
@@ -169,6 +170,10 @@ pub struct Record {
     pub refusal: Option<Refusal>,
     /// What the client offered; filled when it was refused.
     pub offer: Option<Offer>,
+    /// What the modes that are on say; none without one, or where nothing was asked for.
+    pub verdict: Option<ComplianceVerdict>,
+    /// What modes that are only watched would have said.
+    pub audit: Vec<AuditVerdict>,
 }
 
 impl Record {
@@ -204,6 +209,8 @@ impl Record {
             close_by: None,
             refusal: None,
             offer: None,
+            verdict: None,
+            audit: Vec::new(),
         }
     }
 }

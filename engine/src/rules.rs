@@ -81,7 +81,8 @@ impl Eq for Rule {}
 /// The rule with this name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static Rule> {
-    ALL.iter().copied().find(|rule| rule.name.eq_ignore_ascii_case(name))
+    let all = ALL.iter().copied().chain(crate::compliance::rules());
+    all.into_iter().find(|rule| rule.name.eq_ignore_ascii_case(name))
 }
 
 macro_rules! gsk {

@@ -352,7 +352,7 @@ fn check_validity(leaf: &X509Certificate<'_>, now: SystemTime, faults: &mut Vec<
     }
 }
 
-pub(super) fn time(seconds: i64) -> SystemTime {
+pub(crate) fn time(seconds: i64) -> SystemTime {
     let distance = Duration::from_secs(seconds.unsigned_abs());
     if seconds < 0 { UNIX_EPOCH - distance } else { UNIX_EPOCH + distance }
 }
