@@ -82,6 +82,8 @@ fn set(crypto: &Arc<Crypto>, issued: &Issued, count: usize) -> Arc<ServiceSet> {
             session_cache: 0,
             client_auth: ClientAuth::default(),
             session_lifetime: hour,
+            modes: engine::compliance::ModeSet::default(),
+            audit: engine::compliance::ModeSet::default(),
         };
         Service::new(spec, &ring).unwrap()
     };

@@ -123,7 +123,8 @@ impl Ephemeral {
     /// Generates a key pair.
     ///
     /// # Errors
-    /// [`Error::Blocked`] if a function of the group is blocked; [`Error::ConditionCode`] of PRNO
+    /// [`Error::Blocked`] if a function of the group is blocked, [`Error::NotApproved`] if the
+    /// policy of this process does not approve it; [`Error::ConditionCode`] of PRNO
     /// if no random data can be had.
     pub fn generate(group: Group) -> Result<Self, Error> {
         let point = Point::generate(group)?;
@@ -131,7 +132,7 @@ impl Ephemeral {
             let share = point.public.clone();
             return Ok(Self { group, point, mlkem: None, share });
         }
-        let call = Call::begin(Function::MlKem768)?;
+        let call = Call::begin_in_hybrid(Function::MlKem768)?;
         let mlkem = Decapsulator::generate().map_err(|_| no_random_data())?;
         let mut share = mlkem.public().map_err(|_| mlkem_failed())?;
         call.done(0);
@@ -191,7 +192,7 @@ impl Ephemeral {
         let function = Function::MlKem768;
         expect_len(function, "server share", self.group.server_share_len(), peer)?;
         let (ciphertext, point) = peer.split_at(CIPHERTEXT_LEN);
-        let call = Call::begin(function)?;
+        let call = Call::begin_in_hybrid(function)?;
         let mut secret = mlkem.decapsulate(ciphertext).map_err(|_| mlkem_failed())?;
         call.corrupt(&mut secret);
         call.done(0);
@@ -208,6 +209,8 @@ impl Ephemeral {
             let function = self.group.function();
             return Err(Error::InvalidKey { function, reason: "not a hybrid key pair" });
         }
+        // What was generated for the hybrid would now be used alone.
+        let _ = Call::begin(Function::PccScalarMultiplyX25519)?;
         self.point.multiply(peer)
     }
 }
@@ -232,7 +235,7 @@ pub fn respond(group: Group, client_share: &[u8]) -> Result<(Vec<u8>, Secret), E
     let function = Function::MlKem768;
     expect_len(function, "client share", group.client_share_len(), client_share)?;
     let (key, peer_point) = client_share.split_at(ENCAPSULATION_KEY_LEN);
-    let call = Call::begin(function)?;
+    let call = Call::begin_in_hybrid(function)?;
     let reason = "fails the modulus check of FIPS 203";
     let (mut share, mut secret) =
         encapsulate(key).map_err(|_| Error::InvalidKey { function, reason })?;
@@ -252,10 +255,17 @@ struct Point {
 }
 
 impl Point {
+    fn call(group: Group) -> Result<Call, Error> {
+        match group {
+            Group::X25519MlKem768 => Call::begin_in_hybrid(group.function()),
+            _ => Call::begin(group.function()),
+        }
+    }
+
     /// One multiplication, with the base point.
     fn generate(group: Group) -> Result<Self, Error> {
         let function = group.function();
-        let call = Call::begin(function)?;
+        let call = Self::call(group)?;
         let failed = |_| Error::ConditionCode { function, cc: ConditionCode::One };
         let scalar = Scalar::generate(group.curve()).map_err(|_| no_random_data())?;
         let public = scalar.public().map_err(failed)?;
@@ -274,7 +284,7 @@ impl Point {
     fn multiply(&self, peer: &[u8]) -> Result<Secret, Error> {
         let function = self.group.function();
         expect_len(function, "public point", self.group.point_len(), peer)?;
-        let call = Call::begin(function)?;
+        let call = Self::call(self.group)?;
         let refused = Error::ConditionCode { function, cc: ConditionCode::Two };
         // The library would also take the hybrid form, which no version of TLS has.
         if self.group.curve() != Curve::X25519 && peer.first() != Some(&UNCOMPRESSED) {

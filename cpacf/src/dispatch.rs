@@ -21,6 +21,11 @@ pub(crate) const REFUSE: u8 = 0x04;
 /// The provider fails after it has overwritten its output operand with zeros.
 pub(crate) const DESTROY: u8 = 0x08;
 
+/// The policy of this process approves no call.
+pub(crate) const FORBIDDEN: u8 = 0x10;
+/// The policy of this process approves calls within a hybrid key agreement only.
+pub(crate) const HYBRID_ONLY: u8 = 0x20;
+
 static STATE: [AtomicU8; Function::COUNT] = [const { AtomicU8::new(0) }; Function::COUNT];
 
 /// Permission for one call of one function.
@@ -35,8 +40,18 @@ impl Call {
     /// Asks the gate. A refusal is counted here.
     #[inline]
     pub(crate) fn begin(function: Function) -> Result<Self, Error> {
+        Self::pass(function, BLOCKED | REFUSE | FORBIDDEN | HYBRID_ONLY)
+    }
+
+    /// Asks the gate for a call within a hybrid key agreement.
+    pub(crate) fn begin_in_hybrid(function: Function) -> Result<Self, Error> {
+        Self::pass(function, BLOCKED | REFUSE | FORBIDDEN)
+    }
+
+    #[inline]
+    fn pass(function: Function, refused: u8) -> Result<Self, Error> {
         let state = STATE[function as usize].load(Relaxed);
-        if state & (BLOCKED | REFUSE) != 0 {
+        if state & refused != 0 {
             return Err(refuse(function, state));
         }
         Ok(Self { function, state })
@@ -78,6 +93,9 @@ fn refuse(function: Function, state: u8) -> Error {
     if state & BLOCKED != 0 {
         stats::count(function, Path::Blocked, 0);
         Error::Blocked { function }
+    } else if state & (FORBIDDEN | HYBRID_ONLY) != 0 {
+        stats::count(function, Path::Blocked, 0);
+        Error::NotApproved { function }
     } else {
         Error::ConditionCode { function, cc: ConditionCode::One }
     }
@@ -93,6 +111,16 @@ pub(crate) fn is_blocked(function: Function) -> bool {
     STATE[function as usize].load(Relaxed) & BLOCKED != 0
 }
 
+/// Takes approval away from a function for the rest of the process.
+pub(crate) fn restrict(function: Function, restriction: u8) {
+    STATE[function as usize].fetch_or(restriction, Relaxed);
+}
+
+/// What the policy of this process refuses of a function.
+pub(crate) fn restrictions(function: Function) -> u8 {
+    STATE[function as usize].load(Relaxed) & (FORBIDDEN | HYBRID_ONLY)
+}
+
 /// Adds a fault to a function.
 #[cfg(any(test, feature = "fault-injection"))]
 pub(crate) fn inject(function: Function, fault: u8) {
@@ -102,5 +130,5 @@ pub(crate) fn inject(function: Function, fault: u8) {
 /// Takes all faults and the block from a function.
 #[cfg(any(test, feature = "fault-injection"))]
 pub(crate) fn repair(function: Function) {
-    STATE[function as usize].store(0, Relaxed);
+    STATE[function as usize].fetch_and(FORBIDDEN | HYBRID_ONLY, Relaxed);
 }

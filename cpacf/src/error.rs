@@ -15,6 +15,12 @@ pub enum Error {
         /// The function that was called.
         function: Function,
     },
+    /// The policy of this process does not approve the function.
+    #[error("{function} is not approved in the mode that is on; use an approved function")]
+    NotApproved {
+        /// The function that was called.
+        function: Function,
+    },
     /// The provider does not install the function. Provider `host` installs all, so it never says
     /// this; a provider over real instructions does on older machines.
     #[error("{function} is not installed on this machine; use a provider that has it")]
@@ -69,6 +75,7 @@ impl Error {
     pub const fn function(&self) -> Function {
         match *self {
             Self::Blocked { function }
+            | Self::NotApproved { function }
             | Self::NotInstalled { function }
             | Self::ConditionCode { function, .. }
             | Self::Authentication { function }

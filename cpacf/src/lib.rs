@@ -8,7 +8,8 @@
 //!
 //! The way of one call: a product module asks the gate for the function (blocked?), the provider
 //! does the work, the gate counts who did it ([`stats`]). [`selftest`] proves every function by
-//! published vectors before it is used and blocks the ones that fail. [`Function`] and [`query`]
+//! published vectors before it is used and blocks the ones that fail, [`approval`] those that the
+//! policy of this process does not approve. [`Function`] and [`query`]
 //! show what there is under its hardware name, [`units`] which unit of this machine does it.
 //!
 //! Invariants:
@@ -31,6 +32,7 @@
 
 pub mod aead;
 pub mod agreement;
+pub mod approval;
 pub mod choice;
 mod condition;
 pub mod digest;

@@ -14,6 +14,7 @@ use std::time::Instant;
 use cex::{Cex, KeyKind, Port};
 use zeroize::Zeroizing;
 
+use crate::compliance::{ModeSet, PolicySet};
 use crate::error::Error;
 use crate::icsf::{self, ServiceFailure};
 
@@ -44,6 +45,8 @@ pub struct CryptoConfig {
     pub cex: cex::Config,
     /// Route of ECDSA keys; RSA keys always go to cards.
     pub ecdsa: EcdsaRoute,
+    /// Modes that hold for the whole process: what they do not approve refuses every call.
+    pub modes: ModeSet,
 }
 
 /// A private key that could not be loaded, with the codes of the service that refused it.
@@ -81,6 +84,7 @@ impl Crypto {
     /// When no card can be started.
     pub fn start(config: &CryptoConfig) -> Result<Arc<Self>, Error> {
         let (Ok(self_test) | Err(self_test)) = cpacf::selftest::power_on();
+        PolicySet::new(&config.modes).restrict_functions();
         let cex = Cex::start(&config.cex).map_err(Error::Cards)?;
         Ok(Arc::new(Self { cex, ecdsa: config.ecdsa, self_test }))
     }

@@ -11,6 +11,7 @@ use std::fmt;
 
 use crate::alert::{self, Alert};
 use crate::certs::{AUTHORITY_LOADING, LOADING, LoadRule};
+use crate::compliance;
 use crate::gsk::{self, CmsStatus, GskCode, Standing};
 use crate::icsf::{Code, Origin, ReasonCode, ReturnCode, Service, table};
 use crate::rules::{self, Rule};
@@ -313,6 +314,7 @@ fn near(text: &str) -> Vec<String> {
 
 fn candidates() -> impl Iterator<Item = String> {
     let names = rules::ALL.iter().map(|rule| rule.name);
+    let names = names.chain(compliance::rules().map(|rule| rule.name));
     let names = names.chain(load_rules().map(|rule| rule.name)).map(str::to_owned);
     names
         .chain(alert::TABLE.iter().map(|row| row.name.to_owned()))
@@ -423,7 +425,9 @@ mod tests {
         for row in gsk::TABLE.iter().chain(gsk::ATTLS_TABLE) {
             assert!(explain(row.name).is_ok() && explain(&row.code.0.to_string()).is_ok());
         }
-        for name in rules::ALL.iter().map(|r| r.name).chain(load_rules().map(|r| r.name)) {
+        let of_modes = compliance::rules().map(|rule| rule.name);
+        let names = rules::ALL.iter().map(|r| r.name).chain(load_rules().map(|r| r.name));
+        for name in names.chain(of_modes) {
             assert_eq!(titles(name)[0], format!("rule {name}"));
         }
     }

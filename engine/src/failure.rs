@@ -9,13 +9,25 @@
 use rustls::{AlertDescription, Error, InvalidMessage, PeerIncompatible, PeerMisbehaved};
 
 use crate::alert::Alert;
+use crate::compliance::judge::ServiceModes;
 use crate::hello::{self, ClientHello};
 use crate::record::Refusal;
 use crate::rules::{self, Rule};
 
 /// The refusal that stands for an error of rustls during the handshake; `answered` says whether the
-/// hello was found good.
-pub(crate) fn refusal(error: &Error, hello: Option<&ClientHello>, answered: bool) -> Refusal {
+/// hello was found good. Where the modes of the service keep it from what client and service have
+/// in common otherwise, the rule is the mode's.
+pub(crate) fn refusal(
+    error: &Error,
+    hello: Option<&ClientHello>,
+    modes: Option<&ServiceModes>,
+    answered: bool,
+) -> Refusal {
+    if let (Error::PeerIncompatible(_), Some(hello), Some(modes)) = (error, hello, modes)
+        && let Some((rule, reason)) = modes.refuses(hello)
+    {
+        return rule.rule().refusal(reason);
+    }
     let rule = match (rule(error), hello) {
         // A client with key transport only offers no groups; what it lacks is a suite.
         (rule, Some(hello))
@@ -193,7 +205,7 @@ mod tests {
             (Error::General("what".to_owned()), "internal-error"),
         ];
         for (error, rule) in cases {
-            assert_eq!(refusal(&error, None, false).rule, rule, "{error:?}");
+            assert_eq!(refusal(&error, None, None, false).rule, rule, "{error:?}");
         }
     }
 
@@ -204,14 +216,14 @@ mod tests {
         assert_eq!((refused.rule, refused.alert_sent), ("record-overflow", Some(Alert(50))));
         let corrupt = Error::InvalidMessage(InvalidMessage::InvalidContentType);
         assert_eq!(traffic_refusal(&corrupt).rule, "malformed-record");
-        assert_eq!(refusal(&corrupt, None, false).rule, "undecodable-hello");
-        assert_eq!(refusal(&corrupt, None, true).rule, "malformed-message");
+        assert_eq!(refusal(&corrupt, None, None, false).rule, "undecodable-hello");
+        assert_eq!(refusal(&corrupt, None, None, true).rule, "malformed-message");
     }
 
     #[test]
     fn reasons_are_words() {
         let refusal =
-            refusal(&PeerMisbehaved::ServerNameMustContainOneHostName.into(), None, false);
+            refusal(&PeerMisbehaved::ServerNameMustContainOneHostName.into(), None, None, false);
         let expected = "the client broke the protocol: server name must contain one host name";
         assert_eq!(refusal.reason, expected);
     }
@@ -220,14 +232,15 @@ mod tests {
     fn a_client_with_key_transport_only_lacks_a_suite_not_a_group() {
         let no_group = PeerIncompatible::NoKxGroupsInCommon.into();
         let key_transport = ClientHello { suites: vec![0x009C], ..ClientHello::default() };
-        assert_eq!(refusal(&no_group, Some(&key_transport), false).rule, "no-common-cipher");
+        assert_eq!(refusal(&no_group, Some(&key_transport), None, false).rule, "no-common-cipher");
         let ephemeral = ClientHello { suites: vec![0xC02F], ..ClientHello::default() };
-        assert_eq!(refusal(&no_group, Some(&ephemeral), false).rule, "no-common-group");
+        assert_eq!(refusal(&no_group, Some(&ephemeral), None, false).rule, "no-common-group");
     }
 
     #[test]
     fn a_received_alert_is_named() {
-        let refusal = refusal(&Error::AlertReceived(AlertDescription::UnknownCA), None, false);
+        let refusal =
+            refusal(&Error::AlertReceived(AlertDescription::UnknownCA), None, None, false);
         assert_eq!(refusal.alert_received, Some(Alert(48)));
         assert!(refusal.reason.contains("unknown_ca"), "{}", refusal.reason);
     }

@@ -9,15 +9,20 @@
 //!
 //! Source: RFC 6066 §3 (server names).
 
+use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use rustls::crypto::{CryptoProvider, SupportedKxGroup};
 use rustls::server::{NoServerSessionStorage, ServerConfig, StoresServerSessions};
 use rustls::version::{TLS12, TLS13};
 use rustls::{ProtocolVersion, SupportedCipherSuite, SupportedProtocolVersion, Tls12CipherSuite};
 
-use crate::certs::{Certificate, ClientAuth, NameMatch, NamePattern, Resolver};
+use crate::certs::{CertFault, Certificate, ClientAuth, NameMatch, NamePattern, Resolver};
+use crate::compliance::judge::ServiceModes;
+use crate::compliance::offer::Offering;
+use crate::compliance::{Allowed, ModeSet, PolicySet, RuleId};
 use crate::error::Error;
 use crate::iana;
 use crate::provider::{self, sign::schemes};
@@ -53,6 +58,10 @@ pub struct ServiceSpec {
     pub session_cache: usize,
     /// How long a session can be resumed.
     pub session_lifetime: Duration,
+    /// Modes that hold.
+    pub modes: ModeSet,
+    /// Modes whose verdict is recorded only.
+    pub audit: ModeSet,
 }
 
 /// A service, ready for connections.
@@ -66,6 +75,7 @@ pub struct Service {
     client_auth: ClientAuth,
     pub(crate) tls12: bool,
     pub(crate) tls13: bool,
+    pub(crate) modes: Arc<ServiceModes>,
     pub(crate) tls: Arc<ServerConfig>,
 }
 
@@ -74,8 +84,9 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// When nothing could be negotiated, naming the setting that removes it.
-    pub fn new(spec: ServiceSpec, ring: &Arc<TicketRing>) -> Result<Arc<Self>, Error> {
+    /// When nothing could be negotiated, naming the setting or the rule that removes it; when a mode
+    /// does not approve one of its certificates.
+    pub fn new(mut spec: ServiceSpec, ring: &Arc<TicketRing>) -> Result<Arc<Self>, Error> {
         let fail = |what: String, remedy: &str| Error::Service {
             service: spec.name.clone(),
             what,
@@ -84,22 +95,26 @@ impl Service {
         if spec.certificates.is_empty() {
             return Err(fail("it has no certificate".to_owned(), "give it `cert` and `key`"));
         }
+        let policy = PolicySet::new(&spec.modes);
+        certificates_approved(&spec, &policy)?;
+        let modes = modes(&spec, &policy);
+        spec.tls12 &= policy.version(iana::TLS12).is_yes();
+        spec.tls13 &= policy.version(iana::TLS13).is_yes();
         let versions = versions(spec.tls12, spec.tls13);
-        let suites = suites(&spec)?;
-        let groups = groups(&spec)?;
-        let rules_of_service = rules_of(&spec, &suites, &groups);
+        let suites = suites(&spec, &policy)?;
+        let groups = groups(&spec, &policy)?;
+        let rules_of_service = rules_of(&spec, &policy, &suites, &groups);
         meets_in_tls12(&spec, &suites, &groups)?;
         let tls12_suites = suites.iter().filter(|s| s.tls13().is_none());
         let tls12_suites = tls12_suites.map(|s| u16::from(s.suite())).collect();
-        let resolver = Arc::new(Resolver::new(spec.certificates, spec.tls13, tls12_suites));
+        let certificates = spec.certificates.into_iter().map(|c| c.under(&policy)).collect();
+        let resolver = Arc::new(Resolver::new(certificates, spec.tls13, tls12_suites));
         let provider = provider::provider(suites, groups);
-        let mut tls =
-            tls_config(provider, &versions, &spec.client_auth, &resolver).map_err(|e| {
-                Error::Service {
-                    service: spec.name.clone(),
-                    what: format!("its versions and suites do not fit together: {e}"),
-                    remedy: "add a suite for each version, or remove the version".to_owned(),
-                }
+        let mut tls = tls_config(provider, &versions, &spec.client_auth, &resolver, &policy)
+            .map_err(|e| Error::Service {
+                service: spec.name.clone(),
+                what: format!("its versions and suites do not fit together: {e}"),
+                remedy: "add a suite for each version, or remove the version".to_owned(),
             })?;
         tls.alpn_protocols = spec.alpn;
         tls.ignore_client_order = true;
@@ -122,8 +137,15 @@ impl Service {
             client_auth: spec.client_auth,
             tls12: spec.tls12,
             tls13: spec.tls13,
+            modes: Arc::new(modes),
             tls: Arc::new(tls),
         }))
+    }
+
+    /// The modes that hold for it.
+    #[must_use]
+    pub fn policy(&self) -> &PolicySet {
+        self.modes.policy()
     }
 
     /// The certificates, the default one first.
@@ -146,7 +168,8 @@ impl Service {
     ) -> Result<Arc<Self>, rustls::Error> {
         let provider = Arc::clone(self.tls.crypto_provider());
         let versions = versions(self.tls12, self.tls13);
-        let mut tls = tls_config(provider, &versions, &client_auth, &self.certificates)?;
+        let policy = self.modes.policy();
+        let mut tls = tls_config(provider, &versions, &client_auth, &self.certificates, policy)?;
         tls.alpn_protocols.clone_from(&self.tls.alpn_protocols);
         tls.ignore_client_order = self.tls.ignore_client_order;
         tls.send_tls13_tickets = self.tls.send_tls13_tickets;
@@ -159,6 +182,7 @@ impl Service {
             client_auth,
             tls12: self.tls12,
             tls13: self.tls13,
+            modes: Arc::clone(&self.modes),
             tls: Arc::new(tls),
         }))
     }
@@ -205,11 +229,65 @@ fn tls_config(
     versions: &[&'static SupportedProtocolVersion],
     client_auth: &ClientAuth,
     resolver: &Arc<Resolver>,
+    policy: &PolicySet,
 ) -> Result<ServerConfig, rustls::Error> {
-    let verifier = client_auth.verifier(&provider)?;
+    let verifier = client_auth.verifier(&provider, policy)?;
     let builder = ServerConfig::builder_with_provider(provider).with_protocol_versions(versions)?;
-    Ok(builder.with_client_cert_verifier(verifier).with_cert_resolver(Arc::clone(resolver) as _))
+    let builder = builder.with_client_cert_verifier(verifier);
+    let mut tls = builder.with_cert_resolver(Arc::clone(resolver) as _);
+    tls.require_ems = !policy.without_extended_master_secret().is_yes();
+    Ok(tls)
 }
+
+/// Refuses a certificate or a trusted CA that a mode does not approve.
+fn certificates_approved(spec: &ServiceSpec, policy: &PolicySet) -> Result<(), Error> {
+    let now = SystemTime::now();
+    let chains = spec.certificates.iter().flat_map(|certificate| {
+        let broken = policy.judge_chain(certificate.facts(), now).into_iter();
+        broken.map(|violation| (certificate.label.as_str(), violation))
+    });
+    let anchors = spec.client_auth.roots().into_iter().flat_map(|roots| {
+        policy.judge_anchors(&roots.facts, now).into_iter().map(|v| ("the CAs of its clients", v))
+    });
+    let Some((whose, violation)) = chains.chain(anchors).next() else { return Ok(()) };
+    let mut fault = CertFault::from(violation);
+    fault.what = format!("{whose}: {}", fault.what);
+    Err(Error::Certificate { service: spec.name.clone(), fault })
+}
+
+/// What the service could negotiate without a mode, and what its modes make of it.
+fn modes(spec: &ServiceSpec, policy: &PolicySet) -> ServiceModes {
+    let schemes = |certificate: &Certificate| {
+        certificate.schemes.iter().map(|scheme| u16::from(*scheme)).collect()
+    };
+    let without = Offering {
+        tls12: spec.tls12,
+        tls13: spec.tls13,
+        suites: wanted_suites(spec).iter().map(|suite| u16::from(suite.suite())).collect(),
+        groups: wanted_groups(spec).iter().map(|group| u16::from(group.name())).collect(),
+        schemes: spec.certificates.iter().map(schemes).collect(),
+        extended_master_secret: false,
+    };
+    let chains: Vec<_> = spec.certificates.iter().map(Certificate::facts).collect();
+    let anchors = spec.client_auth.roots().map(|roots| roots.facts.as_slice()).unwrap_or_default();
+    ServiceModes::new(policy.clone(), &spec.audit, without, &chains, anchors)
+}
+
+/// What the rules of modes have removed, for a sentence; nothing if they removed nothing.
+fn removed(codes: &[u16], allowed: impl Fn(u16) -> Allowed, name: NameOf) -> String {
+    let mut by_rule: BTreeMap<RuleId, Vec<Cow<'static, str>>> = BTreeMap::new();
+    for code in codes {
+        if let Allowed::No(rule) = allowed(*code) {
+            by_rule.entry(rule).or_default().push(name(*code));
+        }
+    }
+    let sentence = |(rule, names): (&RuleId, &Vec<Cow<'_, str>>)| {
+        format!("; {rule} has removed {}", names.join(", "))
+    };
+    by_rule.iter().map(sentence).collect()
+}
+
+type NameOf = fn(u16) -> Cow<'static, str>;
 
 fn versions(tls12: bool, tls13: bool) -> Vec<&'static SupportedProtocolVersion> {
     let mut versions = Vec::with_capacity(2);
@@ -226,18 +304,38 @@ fn suite_name(suite: SupportedCipherSuite) -> String {
     iana::suite_name(u16::from(suite.suite())).into_owned()
 }
 
-fn suites(spec: &ServiceSpec) -> Result<Vec<SupportedCipherSuite>, Error> {
+/// The suites of the configuration that work, whatever its modes say.
+fn wanted_suites(spec: &ServiceSpec) -> Vec<SupportedCipherSuite> {
     let usable = |s: &SupportedCipherSuite| match s {
         SupportedCipherSuite::Tls13(_) => spec.tls13,
         SupportedCipherSuite::Tls12(_) => spec.tls12,
     };
-    let all: Vec<_> = provider::available_suites().into_iter().filter(usable).collect();
-    let chosen: Vec<_> = if spec.suites.is_empty() {
-        all
-    } else {
-        let find = |name: &String| all.iter().find(|s| suite_name(**s) == *name).copied();
-        spec.suites.iter().filter_map(find).collect()
-    };
+    let all: Vec<_> = provider::working_suites().into_iter().filter(usable).collect();
+    if spec.suites.is_empty() {
+        return all;
+    }
+    let find = |name: &String| all.iter().find(|s| suite_name(**s) == *name).copied();
+    spec.suites.iter().filter_map(find).collect()
+}
+
+fn suites(spec: &ServiceSpec, policy: &PolicySet) -> Result<Vec<SupportedCipherSuite>, Error> {
+    let wanted = wanted_suites(spec);
+    let codes: Vec<u16> = wanted.iter().map(|suite| u16::from(suite.suite())).collect();
+    let removed = removed(&codes, |code| policy.suite(code), iana::suite_name);
+    let approved = |suite: &SupportedCipherSuite| policy.suite(u16::from(suite.suite())).is_yes();
+    let chosen: Vec<_> = wanted.into_iter().filter(approved).collect();
+    let has = |tls13: bool| chosen.iter().any(|suite| suite.tls13().is_some() == tls13);
+    for (version, on, tls13) in [("1.2", spec.tls12, false), ("1.3", spec.tls13, true)] {
+        if on && !has(tls13) && !removed.is_empty() {
+            return Err(Error::Service {
+                service: spec.name.clone(),
+                what: format!("no cipher suite of TLS {version} is left{removed}"),
+                remedy: format!(
+                    "add one with AES-GCM to `suites`, or take {version} out of `versions`"
+                ),
+            });
+        }
+    }
     if chosen.is_empty() {
         return Err(Error::Service {
             service: spec.name.clone(),
@@ -250,20 +348,32 @@ fn suites(spec: &ServiceSpec) -> Result<Vec<SupportedCipherSuite>, Error> {
     Ok(chosen)
 }
 
-fn groups(spec: &ServiceSpec) -> Result<Vec<&'static dyn SupportedKxGroup>, Error> {
+/// The groups of the configuration that work, whatever its modes say.
+fn wanted_groups(spec: &ServiceSpec) -> Vec<&'static dyn SupportedKxGroup> {
     let name = |g: &dyn SupportedKxGroup| iana::group_name(u16::from(g.name())).into_owned();
-    let all = provider::available_groups();
-    let chosen: Vec<_> = if spec.groups.is_empty() {
-        all
-    } else {
-        let find =
-            |wanted: &String| all.iter().find(|g| name(**g).eq_ignore_ascii_case(wanted)).copied();
-        spec.groups.iter().filter_map(find).collect()
-    };
-    if chosen.is_empty() {
+    let all = provider::working_groups();
+    if spec.groups.is_empty() {
+        return all;
+    }
+    let find =
+        |wanted: &String| all.iter().find(|g| name(**g).eq_ignore_ascii_case(wanted)).copied();
+    spec.groups.iter().filter_map(find).collect()
+}
+
+fn groups(
+    spec: &ServiceSpec,
+    policy: &PolicySet,
+) -> Result<Vec<&'static dyn SupportedKxGroup>, Error> {
+    let mut chosen = wanted_groups(spec);
+    let codes: Vec<u16> = chosen.iter().map(|group| u16::from(group.name())).collect();
+    let removed = removed(&codes, |code| policy.group(code), iana::group_name);
+    chosen.retain(|group| policy.group(u16::from(group.name())).is_yes());
+    let tls12 = chosen.iter().any(|g| g.usable_for_version(ProtocolVersion::TLSv1_2));
+    if chosen.is_empty() || (spec.tls12 && !tls12 && !removed.is_empty()) {
+        let version = if chosen.is_empty() { "" } else { " for TLS 1.2" };
         return Err(Error::Service {
             service: spec.name.clone(),
-            what: "no key exchange group is left".to_owned(),
+            what: format!("no key exchange group is left{version}{removed}"),
             remedy: "add a group to `groups`, or leave `groups` out for all of them".to_owned(),
         });
     }
@@ -316,6 +426,7 @@ fn serves_tls12(suites: &[SupportedCipherSuite], certificate: &Certificate) -> b
 /// survived by an old ticket.
 fn rules_of(
     spec: &ServiceSpec,
+    policy: &PolicySet,
     suites: &[SupportedCipherSuite],
     groups: &[&'static dyn SupportedKxGroup],
 ) -> Vec<u8> {
@@ -329,6 +440,9 @@ fn rules_of(
         rules.extend_from_slice(&u16::from(group.name()).to_be_bytes());
     }
     rules.extend(spec.client_auth.rules());
+    if !policy.is_empty() {
+        rules.extend_from_slice(policy.hash().as_bytes());
+    }
     rules
 }
 

@@ -11,6 +11,7 @@ use std::time::{Instant, SystemTime};
 
 use engine::backend::BackendTls;
 use engine::certs::{self, Authorities, Certificate, ClientAuth};
+use engine::compliance::PolicySet;
 use engine::crypto::{
     CardConfig, CardType, Crypto, CryptoConfig, EcdsaRoute, EngineChoice, NoCard, Verify,
 };
@@ -112,6 +113,7 @@ impl Base {
         crypto.cex.fifo_depth = config.cex.waiting;
         crypto.cex.fifo_age_max = config.cex.waiting_age;
         crypto.cex.request_timeout = config.cex.reply;
+        crypto.modes = config.server.mode.clone();
         crypto.cex.fault_injection = config.server.fault_injection;
         let crypto = Crypto::start(&crypto)?;
         let tickets =
@@ -276,6 +278,8 @@ fn service_runtime(
         tickets: usize::from(service.tickets),
         session_cache: service.session_cache,
         session_lifetime: config.tickets.lifetime,
+        modes: service.mode.clone(),
+        audit: service.audit.clone(),
     };
     Ok(Arc::new(ServiceRuntime {
         name: service.name.clone(),
@@ -331,7 +335,8 @@ fn load_client_auth(service: &schema::Service) -> Result<ClientAuth, Error> {
 fn load_backend_tls(service: &schema::Service) -> Result<Option<BackendTls>, Error> {
     let Some(tls) = &service.tls_backend else { return Ok(None) };
     let authorities = load_authorities(service, &tls.ca)?;
-    BackendTls::new(&service.name, &authorities).map(Some)
+    let policy = PolicySet::new(&service.mode);
+    BackendTls::new(&service.name, &authorities, &policy).map(Some)
 }
 
 fn load_authorities(

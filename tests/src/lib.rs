@@ -27,6 +27,7 @@ pub mod daemon;
 pub mod fuzz;
 pub mod hello;
 pub mod need;
+pub mod openssl_pki;
 pub mod pki;
 pub mod process;
 pub mod proxies;

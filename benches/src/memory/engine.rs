@@ -88,6 +88,8 @@ impl Engine {
             session_cache: 0,
             client_auth: ClientAuth::default(),
             session_lifetime: lifetime,
+            modes: engine::compliance::ModeSet::default(),
+            audit: engine::compliance::ModeSet::default(),
         };
         let set = ServiceSet::new(vec![Service::new(spec, &ring)?]);
         let member = Member::new("bench".to_owned(), Arc::clone(&crypto), execution, 8, || {});

@@ -2,6 +2,8 @@
 
 use rustls::{CertificateError, Error};
 
+use super::verifier::NotApproved;
+use crate::compliance::RuleId;
 use crate::connection::wire::Broken;
 use crate::icsf::ServiceFailure;
 use crate::rules::{self, Rule};
@@ -23,7 +25,7 @@ impl BackendFailure {
     /// Whether it says something about the backend, rather than about us.
     #[must_use]
     pub fn is_of_backend(&self) -> bool {
-        self.rule.fault == rules::fault::BACKEND
+        self.rule.fault == rules::fault::BACKEND || RuleId::find(self.rule.name).is_some()
     }
 
     pub(super) fn of_function(failure: ServiceFailure) -> Self {
@@ -64,6 +66,9 @@ impl BackendFailure {
 
 fn rule(error: &Error) -> &'static Rule {
     use CertificateError as E;
+    if let Some(refused) = NotApproved::of(error) {
+        return refused.rule.rule();
+    }
     match error {
         Error::AlertReceived(_) => &rules::BACKEND_ALERT,
         Error::InvalidCertificate(why) => match why {

@@ -18,15 +18,18 @@
 
 mod connection;
 mod failure;
+mod verifier;
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
-use rustls::ClientConfig;
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::pki_types::ServerName;
 use rustls::version::{TLS12, TLS13};
+use rustls::{ClientConfig, SupportedProtocolVersion};
 
-use crate::certs::Authorities;
+use crate::certs::{Authorities, CertFault};
+use crate::compliance::PolicySet;
 use crate::error::Error;
 use crate::provider;
 
@@ -65,24 +68,45 @@ impl BackendTls {
     ///
     /// # Errors
     ///
-    /// When no suite or group is left, because all functions are blocked.
-    pub fn new(service: &str, authorities: &Authorities) -> Result<Self, Error> {
+    /// When no suite or group is left, because all functions are blocked; when a mode does not
+    /// approve one of the CAs.
+    pub fn new(
+        service: &str,
+        authorities: &Authorities,
+        policy: &PolicySet,
+    ) -> Result<Self, Error> {
+        let broken = policy.judge_anchors(&authorities.facts, SystemTime::now());
+        if let Some(violation) = broken.into_iter().next() {
+            let fault = CertFault::from(violation);
+            return Err(Error::Certificate { service: service.to_owned(), fault });
+        }
         let fail = |what: String| Error::Service {
             service: service.to_owned(),
             what: format!("TLS towards its backends cannot be set up: {what}"),
             remedy: "`adjunct crypto` shows functions that are blocked".to_owned(),
         };
-        let provider = provider::full_provider();
+        let mut suites = provider::available_suites();
+        suites.retain(|suite| policy.suite(u16::from(suite.suite())).is_yes());
+        let mut groups = provider::available_groups();
+        groups.retain(|group| policy.group(u16::from(group.name())).is_yes());
+        let provider = provider::provider(suites, groups);
         let roots = Arc::clone(&authorities.roots);
         let verifier = WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(&provider))
             .build()
             .map_err(|error| fail(error.to_string()))?;
         let mut config = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[&TLS13, &TLS12])
+            .with_protocol_versions(&versions(policy))
             .map_err(|error| fail(error.to_string()))?
-            .with_webpki_verifier(verifier)
+            .dangerous()
+            .with_custom_certificate_verifier(verifier::Approving::new(verifier, policy))
             .with_no_client_auth();
+        config.require_ems = !policy.without_extended_master_secret().is_yes();
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
         Ok(Self { config: Arc::new(config) })
     }
+}
+
+fn versions(policy: &PolicySet) -> Vec<&'static SupportedProtocolVersion> {
+    let approved = |v: &&SupportedProtocolVersion| policy.version(u16::from(v.version)).is_yes();
+    [&TLS13, &TLS12].into_iter().filter(approved).collect()
 }

@@ -21,6 +21,7 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::dn;
 use super::load::{CertFault, LoadRule, rule, time};
+use crate::compliance::CertificateFacts;
 
 /// Every rule a file of CAs can break.
 pub static AUTHORITY_LOADING: &[LoadRule] = &[
@@ -72,6 +73,8 @@ pub struct Authorities {
     pub(crate) roots: Arc<RootCertStore>,
     subjects: Vec<String>,
     hint_bytes: usize,
+    /// What policies judge.
+    pub(crate) facts: Vec<CertificateFacts>,
     /// SHA-256 over the sorted SHA-256 of the certificates.
     pub(crate) digest: Vec<u8>,
 }
@@ -111,6 +114,7 @@ impl Authorities {
         let mut faults = Vec::new();
         let mut roots = RootCertStore::empty();
         let mut subjects = Vec::new();
+        let mut facts = Vec::new();
         let mut hint_bytes = 0;
         let mut digests = BTreeMap::new();
         for (position, der) in certificates.into_iter().enumerate() {
@@ -125,6 +129,7 @@ impl Authorities {
                 Ok((subject, bytes)) => {
                     subjects.push(subject);
                     hint_bytes += bytes;
+                    facts.extend(CertificateFacts::read(&der));
                     if let Err(error) = roots.add(der) {
                         faults.push(unusable(position + 1, &error));
                     }
@@ -139,7 +144,7 @@ impl Authorities {
         let digest =
             digest::digest(digest::Algorithm::Sha256, &all).map_err(|e| vec![blocked(&e)])?;
         let digest = digest.as_ref().to_vec();
-        Ok(Self { roots: Arc::new(roots), subjects, hint_bytes, digest })
+        Ok(Self { roots: Arc::new(roots), subjects, hint_bytes, facts, digest })
     }
 }
 

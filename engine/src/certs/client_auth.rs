@@ -19,10 +19,16 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
-use rustls::{CertificateError, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme};
+use rustls::{
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible,
+    SignatureScheme,
+};
 
 use super::{Authorities, ClientCertificate};
+use crate::alert::Alert;
+use crate::compliance::{Allowed, PolicySet, Violation, judge};
 use crate::handshake::context::{self, NO_END};
+use crate::iana;
 use crate::record::Refusal;
 use crate::rules::{self, Rule};
 
@@ -79,6 +85,7 @@ impl ClientAuth {
     pub(crate) fn verifier(
         &self,
         provider: &Arc<CryptoProvider>,
+        policy: &PolicySet,
     ) -> Result<Arc<dyn ClientCertVerifier>, Error> {
         let Some(authorities) = self.roots() else {
             return Ok(WebPkiClientVerifier::no_client_auth());
@@ -92,14 +99,41 @@ impl ClientAuth {
             builder = builder.clear_root_hint_subjects();
         }
         let inner = builder.build().map_err(|e| Error::General(e.to_string()))?;
-        Ok(Arc::new(Verifier { inner }))
+        Ok(Arc::new(Verifier { inner, policy: policy.clone() }))
     }
 }
 
-/// rustls' verifier, with words.
+/// rustls' verifier, with words and with the policy of the service.
 #[derive(Debug)]
 struct Verifier {
     inner: Arc<dyn ClientCertVerifier>,
+    policy: PolicySet,
+}
+
+impl Verifier {
+    /// Whether the modes of the service approve a chain that leads to one of its CAs.
+    fn approve(
+        &self,
+        leaf: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+    ) -> Result<(), Error> {
+        if self.policy.is_empty() {
+            return Ok(());
+        }
+        let broken = self.policy.chain(&judge::path(leaf, others)).into_iter().next();
+        let Some(Violation { rule, what, .. }) = broken else { return Ok(()) };
+        note_refusal(rule.rule(), &what, ClientCertificate::read(leaf, false));
+        Err(error_with_alert_of(rule.rule()))
+    }
+
+    /// Whether the modes of the service approve how the client has signed.
+    fn approve_scheme(&self, signature: &DigitallySignedStruct) -> Result<(), Error> {
+        let scheme = u16::from(signature.scheme);
+        let Allowed::No(rule) = self.policy.scheme(scheme) else { return Ok(()) };
+        let name = iana::scheme_name(scheme);
+        note_refusal(rule.rule(), &format!("the client signs with {name}"), None);
+        Err(PeerIncompatible::NoSignatureSchemesInCommon.into())
+    }
 }
 
 impl ClientCertVerifier for Verifier {
@@ -119,6 +153,7 @@ impl ClientCertVerifier for Verifier {
     ) -> Result<ClientCertVerified, Error> {
         match self.inner.verify_client_cert(end_entity, intermediates, now) {
             Ok(verified) => {
+                self.approve(end_entity, intermediates)?;
                 note_expiry(end_entity, intermediates);
                 Ok(verified)
             }
@@ -137,6 +172,7 @@ impl ClientCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
+        self.approve_scheme(signature)?;
         self.inner
             .verify_tls12_signature(message, certificate, signature)
             .map_err(|error| unproven(&error, certificate))
@@ -148,13 +184,16 @@ impl ClientCertVerifier for Verifier {
         certificate: &CertificateDer<'_>,
         signature: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
+        self.approve_scheme(signature)?;
         self.inner
             .verify_tls13_signature(message, certificate, signature)
             .map_err(|error| unproven(&error, certificate))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
+        let mut schemes = self.inner.supported_verify_schemes();
+        schemes.retain(|scheme| self.policy.scheme(u16::from(*scheme)).is_yes());
+        schemes
     }
 }
 
@@ -239,6 +278,7 @@ fn error_with_alert_of(rule: &Rule) -> Error {
         "client-cert-expired" | "client-cert-not-yet-valid" => CertificateError::Expired,
         "client-cert-bad-signature" | "client-cert-malformed" => CertificateError::BadEncoding,
         "client-cert-wrong-usage" | "client-cert-unsupported" => CertificateError::InvalidPurpose,
+        _ if rule.alert == Some(Alert::UNSUPPORTED_CERTIFICATE) => CertificateError::InvalidPurpose,
         _ => CertificateError::Other(rustls::OtherError(Arc::new(NotAcceptable))),
     };
     Error::InvalidCertificate(kind)

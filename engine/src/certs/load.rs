@@ -20,8 +20,9 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::{Zeroize, Zeroizing};
 
 use super::names::NamePattern;
+use crate::compliance::{CertificateFacts, PolicySet, RuleId};
 use crate::crypto::{Crypto, KeyError, PrivateKey};
-use crate::provider::sign::RoutedKey;
+use crate::provider::sign::{RoutedKey, schemes};
 
 /// One thing wrong with a certificate or key file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -126,7 +127,13 @@ impl CertFault {
     /// Whether the files are in order and the configuration does not fit them.
     #[must_use]
     pub fn is_of_configuration(&self) -> bool {
-        self.rule == NO_CARD_FOR_KEY
+        self.rule == NO_CARD_FOR_KEY || self.is_of_mode()
+    }
+
+    /// Whether a mode refuses what is sound otherwise.
+    #[must_use]
+    pub fn is_of_mode(&self) -> bool {
+        RuleId::find(self.rule).is_some()
     }
 
     pub(super) fn new(
@@ -158,10 +165,29 @@ pub struct Certificate {
     /// What a client must be able to verify to accept the chain, one set of alternatives per
     /// signature (self-signed certificates do not count: nobody verifies them by signature).
     pub(crate) chain_schemes: Vec<&'static [SignatureScheme]>,
+    /// What policies judge, the leaf first.
+    pub(crate) facts: Vec<CertificateFacts>,
+    /// What its key signs with, by preference.
+    pub(crate) schemes: Vec<SignatureScheme>,
+    key: PrivateKey,
     pub(crate) certified: Arc<CertifiedKey>,
 }
 
 impl Certificate {
+    /// What policies judge: each certificate of the chain, the leaf first.
+    #[must_use]
+    pub fn facts(&self) -> &[CertificateFacts] {
+        &self.facts
+    }
+
+    /// The same, signing only as a policy approves.
+    pub(crate) fn under(mut self, policy: &PolicySet) -> Self {
+        self.schemes.retain(|scheme| policy.scheme(u16::from(*scheme)).is_yes());
+        let key = RoutedKey { key: self.key.clone(), schemes: self.schemes.clone() };
+        self.certified = Arc::new(CertifiedKey::new(self.certified.cert.clone(), Arc::new(key)));
+        self
+    }
+
     /// `RSA 2048`, `EC P-256`.
     #[must_use]
     pub fn key_name(&self) -> String {
@@ -248,7 +274,10 @@ pub fn load(
             not_before: leaf.not_before,
             not_after: leaf.not_after,
             chain_schemes,
-            certified: Arc::new(CertifiedKey::new(chain, Arc::new(RoutedKey(key)))),
+            facts: chain.iter().filter_map(|der| CertificateFacts::read(der)).collect(),
+            schemes: schemes(key.kind()).to_vec(),
+            certified: Arc::new(CertifiedKey::new(chain, Arc::new(RoutedKey::new(key.clone())))),
+            key,
         }),
         _ => Err(faults),
     }

@@ -17,7 +17,10 @@
 //! Implementation Guidance; z/VM TCP/IP Planning and Customization, `MODE` of the SSL server.
 
 mod facts;
+pub(crate) mod judge;
+mod load;
 mod mode;
+pub(crate) mod offer;
 mod policy;
 mod rule;
 mod set;

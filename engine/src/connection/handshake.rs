@@ -186,7 +186,10 @@ impl Connection {
                     self.negotiated.client_certificate = leaf;
                     refusal
                 }
-                None => failure::refusal(&error, self.hello.as_deref(), self.answered),
+                None => {
+                    let modes = self.service.as_deref().map(|service| &*service.modes);
+                    failure::refusal(&error, self.hello.as_deref(), modes, self.answered)
+                }
             };
             if flight.output.is_empty() {
                 refusal.alert_sent = refusal.alert_sent.filter(|_| writes_in_clear(&flight));
@@ -220,6 +223,7 @@ impl Connection {
         let mut notes = std::mem::take(&mut *context.notes());
         let negotiated = &mut self.negotiated;
         if let Some(scheme) = notes.scheme {
+            negotiated.scheme = Some(u16::from(scheme));
             negotiated.signature_scheme = Some(known(iana::scheme_name(u16::from(scheme))));
         }
         if let Some(certificate) = notes.certificate.take() {

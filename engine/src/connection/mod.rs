@@ -31,6 +31,7 @@ use rustls::server::UnbufferedServerConnection;
 use crate::alert::Alert;
 use crate::buffer::Buffer;
 use crate::certs::{Certificate, ClientCertificate};
+use crate::compliance::judge::{self, End, Used};
 use crate::handshake::context::Context;
 use crate::handshake::execution::Pending;
 use crate::hello::{ClientHello, HelloReader};
@@ -85,6 +86,10 @@ struct Negotiated {
     suite: Option<&'static str>,
     group: Option<&'static str>,
     signature_scheme: Option<&'static str>,
+    /// The number of that scheme.
+    scheme: Option<u16>,
+    /// What modes judge; none before the handshake is complete, or where nothing is judged.
+    used: Option<Used>,
     resumed: bool,
     alpn: Option<String>,
     certificate: Option<String>,
@@ -352,6 +357,7 @@ impl Connection {
         }
         record.client_certificate.clone_from(&self.negotiated.client_certificate);
         record.key_operation.clone_from(&self.negotiated.key_operation);
+        self.judge(record);
         record.handshake = self.handshake_time;
         if self.hello.is_some() {
             record.handshake_cpu = Some(self.handshake_cpu);
@@ -365,6 +371,21 @@ impl Connection {
                 record.offer = self.hello.as_deref().map(ClientHello::offer);
             }
         }
+    }
+
+    /// What modes say.
+    fn judge(&self, record: &mut Record) {
+        let Some(service) = self.service.as_ref().filter(|service| service.modes.judges()) else {
+            return;
+        };
+        let end = End {
+            hello: self.hello.as_deref(),
+            used: self.negotiated.used.as_ref(),
+            outcome: self.outcome,
+            refusal: self.refusal.as_ref(),
+        };
+        record.verdict = service.modes.verdict(&end);
+        record.audit = service.modes.audit(&end);
     }
 
     /// Records what ended the connection; the first word counts.
@@ -402,11 +423,34 @@ impl Connection {
             .map(|g| known(iana::group_name(u16::from(g.name()))));
         negotiated.resumed = tls.handshake_kind() == Some(HandshakeKind::Resumed);
         negotiated.alpn = tls.alpn_protocol().map(|p| p.escape_ascii().to_string());
+        if self.service.as_ref().is_some_and(|service| service.modes.judges()) {
+            negotiated.used = Some(used(tls, self.hello.as_deref(), negotiated.scheme));
+        }
         // rustls keeps only what it has verified.
         negotiated.client_certificate = tls
             .peer_certificates()
             .and_then(|chain| chain.first())
             .and_then(|leaf| ClientCertificate::read(leaf, true));
+    }
+}
+
+/// What a mode judges of an established connection.
+fn used(
+    tls: &UnbufferedServerConnection,
+    hello: Option<&ClientHello>,
+    scheme: Option<u16>,
+) -> Used {
+    Used {
+        version: tls.protocol_version().map(u16::from).unwrap_or_default(),
+        suite: tls.negotiated_cipher_suite().map(|s| u16::from(s.suite())).unwrap_or_default(),
+        group: tls.negotiated_key_exchange_group().map(|g| u16::from(g.name())),
+        scheme,
+        // It is used wherever a client offers it.
+        extended_master_secret: hello.is_some_and(|hello| hello.extended_master_secret),
+        client_chain: match tls.peer_certificates() {
+            Some([leaf, others @ ..]) => judge::path(leaf, others),
+            _ => Vec::new(),
+        },
     }
 }
 

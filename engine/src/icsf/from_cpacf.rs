@@ -79,6 +79,7 @@ pub fn code(error: &Error) -> &'static Code {
     let used_for = used_for(error.function());
     match error {
         Error::Blocked { .. } => &table::SELF_TEST_FAILED,
+        Error::NotApproved { .. } => &table::NOT_APPROVED,
         Error::NotInstalled { .. } => &table::NOT_ON_HARDWARE,
         Error::ConditionCode { cc, .. } => condition_code(used_for, *cc),
         Error::Authentication { .. } => match used_for {
@@ -119,6 +120,7 @@ mod tests {
         let cc = |cc| Error::ConditionCode { function, cc };
         [
             Error::Blocked { function },
+            Error::NotApproved { function },
             Error::NotInstalled { function },
             cc(ConditionCode::One),
             cc(ConditionCode::Two),
@@ -152,9 +154,9 @@ mod tests {
             let kind = used_for(function);
             let (_, plain, authentication, [one, two, tag, key]) =
                 DOCUMENTED.iter().find(|row| row.0 == kind).unwrap();
-            let codes = ["16/AD20", "12/8", one, two, "16/AD21", tag, key, "8/48"];
+            let codes = ["16/AD20", "8/BFE", "12/8", one, two, "16/AD21", tag, key, "8/48"];
             for (at, (pair, code)) in pairs(function).into_iter().zip(codes).enumerate() {
-                let service = if at == 5 { authentication } else { plain };
+                let service = if at == 6 { authentication } else { plain };
                 assert_eq!((pair.0, pair.1.as_str()), (*service, code), "{function:?} {at}");
             }
         }

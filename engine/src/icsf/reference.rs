@@ -8,8 +8,10 @@ use std::fmt::Write as _;
 use super::service::Service;
 use super::table::{self, ADJUNCT_RANGE, Origin};
 use super::{Code, ReturnCode};
+use crate::alert;
+use crate::compliance::{Kind, Mode, RuleId};
 use crate::gsk::{self, AlertLink, Standing};
-use crate::{alert, rules};
+use crate::rules::{self, Rule};
 
 /// The whole page as Markdown.
 #[must_use]
@@ -21,13 +23,15 @@ pub fn reference() -> String {
     system_ssl(&mut page);
     alerts(&mut page);
     refusal_rules(&mut page);
+    mode_rules(&mut page);
     page
 }
 
 const INTRODUCTION: &str = "\
 # Codes
 
-<!-- Generated from engine/src/icsf/table.rs, gsk.rs, alert.rs and rules.rs; do not edit. -->
+<!-- Generated from engine/src: icsf/table.rs, gsk.rs, alert.rs, rules.rs and
+     compliance/rule.rs; do not edit. -->
 
 Every failure of a crypto operation carries a callable service, a return code and a reason code,
 as ICSF has them. Above it stand a System SSL code, the TLS alert and the name of the rule that
@@ -160,17 +164,39 @@ fn refusal_rules(page: &mut String) {
          | --- | --- | --- | --- | --- | --- |\n",
     );
     for rule in rules::ALL {
-        let _ = writeln!(
-            page,
-            "| `{}` | {} | {} | {} | {} | {} |",
-            rule.name,
-            rule.fault,
-            cell(rule.meaning),
-            cell(rule.hint),
-            rule.gsk.map(|code| code.0.to_string()).unwrap_or_default(),
-            rule.alert.map(|alert| alert.0.to_string()).unwrap_or_default()
-        );
+        row_of_rule(page, rule.name, rule);
     }
+    page.push('\n');
+}
+
+/// The rules of modes; all modes have the same kinds, so those of one stand for all.
+fn mode_rules(page: &mut String) {
+    let names: Vec<&str> = Mode::ALL.map(Mode::name).to_vec();
+    let _ = writeln!(
+        page,
+        "## Rules of modes\n\nThe name begins with the mode ({}), for instance \
+         `fips-140-3/suite`. What a mode refuses when certificates are loaded has no alert on the \
+         wire.\n\n| Rule | Fault | Meaning | Hint | Code | Alert |\n\
+         | --- | --- | --- | --- | --- | --- |",
+        names.join(", ")
+    );
+    for kind in Kind::ALL {
+        let rule = RuleId::new(Mode::Fips1403, *kind).rule();
+        let name = rule.name.replace(Mode::Fips1403.name(), "MODE");
+        row_of_rule(page, &name, rule);
+    }
+}
+
+fn row_of_rule(page: &mut String, name: &str, rule: &Rule) {
+    let _ = writeln!(
+        page,
+        "| `{name}` | {} | {} | {} | {} | {} |",
+        rule.fault,
+        cell(rule.meaning),
+        cell(rule.hint),
+        rule.gsk.map(|code| code.0.to_string()).unwrap_or_default(),
+        rule.alert.map(|alert| alert.0.to_string()).unwrap_or_default()
+    );
 }
 
 #[cfg(test)]

@@ -255,7 +255,7 @@ codes! {
     TOKEN_NOT_AUTHORIZED 8 0xBF7 ibm known
         "the security product refused use of the PKCS #11 token"
         "give access to the token (CRYPTOZ class)";
-    NOT_APPROVED 8 0xBFE ibm known
+    NOT_APPROVED 8 0xBFE ibm used
         "the algorithm, mode or key size is not approved in the FIPS mode that is on"
         "use an approved algorithm, or take the service out of the mode";
     DATE_RANGE 8 0xCFE assumed known

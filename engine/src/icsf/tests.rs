@@ -204,6 +204,7 @@ fn reportable() -> HashSet<&'static str> {
         let cc = |cc| Error::ConditionCode { function, cc };
         let errors = [
             Error::Blocked { function },
+            Error::NotApproved { function },
             Error::NotInstalled { function },
             cc(ConditionCode::One),
             cc(ConditionCode::Two),

@@ -2,8 +2,9 @@
 //!
 //! Source: RFC 8446 §4.2.8, RFC 8422, draft-ietf-tls-ecdhe-mlkem.
 
-use cpacf::ConditionCode;
 use cpacf::agreement::{self, Ephemeral, Group};
+use cpacf::approval::{self, Approval};
+use cpacf::{ConditionCode, Function};
 use rustls::crypto::{ActiveKeyExchange, CompletedKeyExchange, SharedSecret, SupportedKxGroup};
 use rustls::ffdhe_groups::FfdheGroup;
 use rustls::{Error, NamedGroup, PeerMisbehaved, ProtocolVersion};
@@ -18,6 +19,20 @@ pub(super) const ALL: &[&dyn SupportedKxGroup] = &[
     &Exchange { group: Group::P384, name: NamedGroup::secp384r1 },
     &Exchange { group: Group::P521, name: NamedGroup::secp521r1 },
 ];
+
+/// Whether the policy of this process, rather than a fault, keeps a group from working.
+pub(super) fn is_restricted(name: NamedGroup) -> bool {
+    let wants = |function, least: &[Approval]| !least.contains(&approval::of(function));
+    let alone = |group: Group| wants(group.function(), &[Approval::Full]);
+    let half = |function| wants(function, &[Approval::Full, Approval::Hybrid]);
+    match name {
+        NamedGroup::X25519 => alone(Group::X25519),
+        NamedGroup::secp256r1 => alone(Group::P256),
+        NamedGroup::secp384r1 => alone(Group::P384),
+        NamedGroup::secp521r1 => alone(Group::P521),
+        _ => half(Function::MlKem768) || half(Function::PccScalarMultiplyX25519),
+    }
+}
 
 /// One group.
 #[derive(Debug)]
@@ -96,8 +111,6 @@ impl ActiveKeyExchange for Active {
 
 #[cfg(test)]
 mod tests {
-    use cpacf::Function;
-
     use super::*;
 
     #[test]

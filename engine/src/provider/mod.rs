@@ -42,6 +42,21 @@ pub fn available_suites() -> Vec<SupportedCipherSuite> {
     suites::ALL.iter().filter(|s| suites::is_available(s)).copied().collect()
 }
 
+/// The suites that work as far as this machine goes, those included that the policy of this process
+/// does not approve.
+pub(crate) fn working_suites() -> Vec<SupportedCipherSuite> {
+    suites::ALL
+        .iter()
+        .filter(|s| suites::is_available(s) || suites::is_restricted(s))
+        .copied()
+        .collect()
+}
+
+/// The groups that work as far as this machine goes, as [`working_suites`].
+pub(crate) fn working_groups() -> Vec<&'static dyn SupportedKxGroup> {
+    kx::ALL.iter().filter(|g| g.start().is_ok() || kx::is_restricted(g.name())).copied().collect()
+}
+
 /// The groups whose functions have passed their self-tests, in our order of preference.
 #[must_use]
 pub fn available_groups() -> Vec<&'static dyn SupportedKxGroup> {

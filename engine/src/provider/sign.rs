@@ -72,19 +72,30 @@ fn digest_algorithm(hash: Hash) -> cpacf::digest::Algorithm {
 
 /// A private key as rustls sees it: what it can sign, and a handle.
 #[derive(Debug)]
-pub(crate) struct RoutedKey(pub(crate) PrivateKey);
+pub(crate) struct RoutedKey {
+    pub(crate) key: PrivateKey,
+    /// What it signs with, by preference.
+    pub(crate) schemes: Vec<SignatureScheme>,
+}
+
+impl RoutedKey {
+    /// A key that signs with everything its kind can.
+    pub(crate) fn new(key: PrivateKey) -> Self {
+        Self { schemes: schemes(key.kind()).to_vec(), key }
+    }
+}
 
 impl SigningKey for RoutedKey {
     fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
-        schemes(self.0.kind())
+        self.schemes
             .iter()
             .copied()
             .find(|scheme| offered.contains(scheme))
-            .map(|scheme| Box::new(RoutedSigner { key: self.0.clone(), scheme }) as Box<dyn Signer>)
+            .map(|scheme| Box::new(RoutedSigner { key: self.key.clone(), scheme }) as Box<_>)
     }
 
     fn algorithm(&self) -> SignatureAlgorithm {
-        match self.0.kind() {
+        match self.key.kind() {
             KeyKind::Rsa { .. } => SignatureAlgorithm::RSA,
             KeyKind::Ec(_) => SignatureAlgorithm::ECDSA,
         }

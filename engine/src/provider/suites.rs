@@ -1,6 +1,7 @@
 //! The cipher suites we offer: AEAD with ephemeral key agreement only (RFC 9325 §4.2).
 
 use cpacf::aead::{Algorithm, Sealer};
+use cpacf::approval::{self, Approval};
 use rustls::crypto::{CipherSuiteCommon, KeyExchangeAlgorithm};
 use rustls::{
     CipherSuite, SignatureScheme, SupportedCipherSuite, Tls12CipherSuite, Tls13CipherSuite,
@@ -58,10 +59,13 @@ macro_rules! tls12 {
     };
 }
 
-/// Whether none of the functions a suite needs is blocked.
-pub(super) fn is_available(suite: &SupportedCipherSuite) -> bool {
-    let id = suite.suite();
-    let aead = match id {
+/// Whether the policy of this process does not approve the cipher of a suite.
+pub(super) fn is_restricted(suite: &SupportedCipherSuite) -> bool {
+    approval::of(aead(suite).function()) != Approval::Full
+}
+
+fn aead(suite: &SupportedCipherSuite) -> Algorithm {
+    match suite.suite() {
         CipherSuite::TLS13_AES_128_GCM_SHA256
         | CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
         | CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 => Algorithm::Aes128Gcm,
@@ -69,7 +73,12 @@ pub(super) fn is_available(suite: &SupportedCipherSuite) -> bool {
         | CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384
         | CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384 => Algorithm::Aes256Gcm,
         _ => Algorithm::ChaCha20Poly1305,
-    };
+    }
+}
+
+/// Whether none of the functions a suite needs is blocked.
+pub(super) fn is_available(suite: &SupportedCipherSuite) -> bool {
+    let aead = aead(suite);
     let hash = match aead {
         Algorithm::Aes256Gcm => cpacf::digest::Algorithm::Sha384,
         Algorithm::Aes128Gcm | Algorithm::ChaCha20Poly1305 => cpacf::digest::Algorithm::Sha256,

@@ -290,6 +290,8 @@ mod tests {
             tickets: 2,
             session_cache: 16,
             session_lifetime: PATIENCE,
+            modes: crate::compliance::ModeSet::default(),
+            audit: crate::compliance::ModeSet::default(),
         };
         let ring = TicketRing::new(PATIENCE, PATIENCE, Instant::now()).unwrap();
         let service = Service::new(spec, &ring).unwrap();

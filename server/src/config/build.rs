@@ -4,20 +4,19 @@ use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
+use engine::compliance::ModeSet;
 use engine::crypto::Cards;
 use toml::de::{DeTable, DeValue};
 
 use super::cex;
 use super::fault::Source;
+use super::modes;
 use super::reader::{Node, Table};
 use super::schema::{
     Card, CardEngine, CardType, Config, Cpacf, EcdsaRoute, Log, LogFormat, LogTarget, NoCard,
     Offload, Provider, Route, Server, TicketRing, Verify,
 };
 use super::service::{self, Places};
-
-/// The modes whose names are known; none of them is enforced by this version.
-const MODES: [&str; 3] = ["fips-140-2", "nist-800-131a", "fips-140-3"];
 
 /// What could be read. Only to be used as a configuration when no error was noted.
 #[derive(Debug)]
@@ -40,7 +39,7 @@ pub(super) fn read<'a>(source: &'a Source<'a>, document: &'a DeTable<'a>) -> Dra
     let mut services = Vec::new();
     let mut places = Vec::new();
     for (index, node) in tables(&top, "service").iter().enumerate() {
-        if let Some((service, place)) = service::read(node, index, server.drain, directory) {
+        if let Some((service, place)) = service::read(node, index, &server, directory) {
             services.push(service);
             places.push(place);
         }
@@ -56,13 +55,14 @@ pub(super) fn read<'a>(source: &'a Source<'a>, document: &'a DeTable<'a>) -> Dra
     }
     let socket = top.get("admin").and_then(|node| node.table("admin")?.get("socket"));
     let cards = read_cards(&top);
+    let all_modes = services.iter().fold(server.mode.clone(), |all, s| all.union(&s.mode));
     let config = Config {
         file: source.file.to_owned(),
         cex: top.get("cex").and_then(|node| cex::read(&node)).unwrap_or_default(),
         faults: cex::read_faults(&tables(&top, "fault"), &server, &cards),
         cpacf: top.get("cpacf").and_then(|node| read_cpacf(&node)).unwrap_or_default(),
         cards,
-        route: top.get("route").and_then(|node| read_route(&node)).unwrap_or_default(),
+        route: read_route(&top, &all_modes),
         admin_socket: socket.as_ref().and_then(|node| service::path(node, directory)),
         tickets: top.get("tickets").and_then(|node| read_tickets(&node)).unwrap_or_default(),
         server,
@@ -94,13 +94,12 @@ fn tables<'a>(top: &Table<'a>, name: &'static str) -> Vec<Node<'a>> {
 fn read_server(node: &Node<'_>, directory: &Path) -> Option<Server> {
     let table = node.table("server")?;
     let default = Server::default();
-    if let Some(mode) = table.get("mode") {
-        refuse_modes(&mode);
-    }
     let log = table.get("log").and_then(|node| read_log(&node, directory));
     let drain = table.get("drain");
     let drain = drain.and_then(|node| node.duration(Duration::ZERO..=Duration::from_secs(3600)));
     Some(Server {
+        mode: modes::list(&table, "mode"),
+        audit: modes::list(&table, "audit"),
         workers: table.get("workers").and_then(|node| node.integer(0..=256)).unwrap_or(0),
         offload: read_offload(&table),
         log: log.unwrap_or_default(),
@@ -122,23 +121,6 @@ fn read_offload(server: &Table<'_>) -> Offload {
         );
     }
     offload
-}
-
-/// A mode that is asked for and not enforced would be a lie, so each is an error.
-fn refuse_modes(node: &Node<'_>) {
-    for mode in node.elements().unwrap_or_default() {
-        match mode.text() {
-            Some(name) if MODES.contains(&name) => mode.error(
-                format!("mode \"{name}\" is not enforced by this version"),
-                "write mode = []; do not rely on this version where the mode is demanded",
-            ),
-            Some(name) => mode.error(
-                format!("\"{}\" is not the name of a mode", name.escape_default()),
-                "write mode = []; no mode is enforced by this version",
-            ),
-            None => {}
-        }
-    }
 }
 
 fn read_log(node: &Node<'_>, directory: &Path) -> Option<Log> {
@@ -236,22 +218,29 @@ fn read_domains(node: &Node<'_>) -> Vec<u8> {
     domains
 }
 
-fn read_route(node: &Node<'_>) -> Option<Route> {
-    let table = node.table("route")?;
+fn read_route(top: &Table<'_>, modes: &ModeSet) -> Route {
+    let node = top.get("route");
+    let table = node.as_ref().and_then(|node| node.table("route"));
+    let mut route = table.as_ref().map(read_route_table).unwrap_or_default();
+    modes::hold(&mut route, table.as_ref(), modes);
+    route
+}
+
+fn read_route_table(table: &Table<'_>) -> Route {
     if let Some(rsa) = table.get("rsa") {
         let _ = rsa.word(&[("cex", ())], &["cpacf", "refused"]);
     }
     let ecdsa = [("cex", EcdsaRoute::Cex), ("cpacf", EcdsaRoute::Cpacf)];
     let no_card = [("fail", NoCard::Fail), ("software", NoCard::Software)];
     let verify = [("rsa", Verify::Rsa), ("all", Verify::All)];
-    Some(Route {
+    Route {
         ecdsa: table
             .get("ecdsa")
             .and_then(|node| node.word(&ecdsa, &["refused"]))
             .unwrap_or_default(),
         no_card: table.get("no_card").and_then(|node| node.word(&no_card, &[])).unwrap_or_default(),
         verify: table.get("verify").and_then(|node| node.word(&verify, &[])).unwrap_or_default(),
-    })
+    }
 }
 
 fn read_tickets(node: &Node<'_>) -> Option<TicketRing> {

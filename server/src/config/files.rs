@@ -12,6 +12,7 @@ use std::time::{Duration, SystemTime};
 
 pub use engine::certs::CertFault;
 use engine::certs::{NameMatch, load_authorities};
+use engine::compliance::PolicySet;
 use zeroize::Zeroizing;
 
 use super::fault::{Severity, Source};
@@ -143,7 +144,8 @@ pub(super) fn check(
     let mut checked = Vec::new();
     for (service_index, (service, place)) in services.iter().zip(places).enumerate() {
         let before = checked.len();
-        check_authorities(source, service, place, now);
+        let policy = PolicySet::new(&service.mode);
+        check_authorities(source, service, place, &policy, now);
         for (index, files) in service.certificates.iter().enumerate() {
             let Some((cert_span, key_span)) = place.certificates.get(index) else { continue };
             let cert_at = At { source, place, name: "cert", span: cert_span, path: &files.cert };
@@ -151,8 +153,12 @@ pub(super) fn check(
             let cert = cert_at.read(&["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"]);
             let key = key_at.read(&["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"]);
             key_at.warn_if_readable_by_all();
+            let judged = cert.as_ref().map(|cert| policy.judge_chain_file(cert, now));
+            let judged = judged.unwrap_or_default();
+            report(&judged, &cert_at, &key_at);
             let (Some(cert), Some(key), Some(inspect)) = (cert, key, inspect) else { continue };
             match inspect.certificate(&cert, &key, now) {
+                Ok(_) if !judged.is_empty() => {}
                 Ok(summary) => {
                     cert_at.warn_if_ending(&summary, now);
                     checked.push(CheckedCertificate { service: service_index, index, summary });
@@ -169,7 +175,13 @@ pub(super) fn check(
 }
 
 /// Reads the CAs of clients and backends, with every fault of the files.
-fn check_authorities(source: &Source<'_>, service: &Service, place: &Places, now: SystemTime) {
+fn check_authorities(
+    source: &Source<'_>,
+    service: &Service,
+    place: &Places,
+    policy: &PolicySet,
+    now: SystemTime,
+) {
     let backend_ca = service.tls_backend.as_ref().map(|tls| &tls.ca);
     for (name, path, span) in [
         ("client_auth.ca", service.client_auth.ca(), &place.client_ca),
@@ -179,10 +191,9 @@ fn check_authorities(source: &Source<'_>, service: &Service, place: &Places, now
         let at = At { source, place, name, span, path };
         let labels = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
         let Some(bytes) = at.read(&labels) else { continue };
-        for CertFault { rule, what, remedy } in
-            load_authorities(&bytes, now).err().into_iter().flatten()
-        {
-            at.fault(Exit::Data, &format!("{what} [{rule}]"), &remedy);
+        let unsound = load_authorities(&bytes, now).err().into_iter().flatten();
+        for fault in unsound.chain(policy.judge_anchor_file(&bytes, now)) {
+            at.fault(class(&fault), &format!("{} [{}]", fault.what, fault.rule), &fault.remedy);
         }
     }
 }
@@ -292,15 +303,21 @@ impl At<'_> {
     }
 }
 
+/// What a mode forbids is a matter of the configuration; everything else of the file.
+fn class(fault: &CertFault) -> Exit {
+    if fault.is_of_mode() { Exit::Config } else { Exit::Data }
+}
+
 /// Each fault at the file it is about; a pair that does not match names both.
 fn report(faults: &[CertFault], cert: &At<'_>, key: &At<'_>) {
-    for CertFault { rule, what, remedy } in faults {
+    for fault in faults {
+        let CertFault { rule, what, remedy } = fault;
         let (at, other) = match *rule {
             "key-mismatch" => (key, format!("; certificate {}", cert.path.display())),
             rule if rule.starts_with("key-") => (key, String::new()),
             _ => (cert, String::new()),
         };
-        at.fault(Exit::Data, &format!("{what} [{rule}{other}]"), remedy);
+        at.fault(class(fault), &format!("{what} [{rule}{other}]"), remedy);
     }
 }
 

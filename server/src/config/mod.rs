@@ -16,6 +16,7 @@ mod client_auth;
 mod fault;
 mod files;
 mod keys;
+mod modes;
 mod network;
 mod reader;
 mod relations;

@@ -12,6 +12,7 @@ use std::time::Duration;
 pub use super::network::Network;
 use engine::backend::BackendName;
 pub use engine::certs::NamePattern as ServerName;
+use engine::compliance::ModeSet;
 pub use engine::crypto::Provider;
 use engine::crypto::{CardTarget, CryptoConfig, Fault};
 
@@ -41,6 +42,12 @@ pub struct Config {
 }
 
 impl Config {
+    /// Every mode that is on anywhere.
+    #[must_use]
+    pub fn modes(&self) -> ModeSet {
+        self.services.iter().fold(self.server.mode.clone(), |all, s| all.union(&s.mode))
+    }
+
     /// Whether the socket for an IPv6 listen address takes IPv6 only. `[::]:992` takes IPv4
     /// clients too, unless the file listens on an IPv4 address with the same port.
     #[must_use]
@@ -55,6 +62,10 @@ impl Config {
 /// `[server]`: the process.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
+    /// Modes that hold for every service and for the whole process.
+    pub mode: ModeSet,
+    /// Modes whose verdict is recorded only.
+    pub audit: ModeSet,
     /// Pool members; 0 means one per core ([`Server::members`]).
     pub workers: usize,
     /// How a handshake waits for a card.
@@ -100,6 +111,8 @@ impl Server {
 impl Default for Server {
     fn default() -> Self {
         Self {
+            mode: ModeSet::default(),
+            audit: ModeSet::default(),
             workers: 0,
             offload: Offload::default(),
             log: Log::default(),
@@ -340,6 +353,10 @@ pub struct Service {
     pub allow_remote_plaintext: bool,
     /// When a backend that failed is tried again.
     pub health: HealthPolicy,
+    /// Modes that hold: those of the server and its own.
+    pub mode: ModeSet,
+    /// Modes whose verdict is recorded only: those of the server and its own.
+    pub audit: ModeSet,
 }
 
 /// One backend.

@@ -10,11 +10,12 @@ use super::address;
 use super::backend;
 use super::client_auth;
 use super::keys;
+use super::modes;
 use super::network;
 use super::reader::{Node, Table};
 use super::schema::{
-    CertificateFiles, GROUPS, Limits, ProxyProtocol, SUITES, ServerLimits, ServerName, Service,
-    Timeouts, Versions,
+    CertificateFiles, GROUPS, Limits, ProxyProtocol, SUITES, Server, ServerLimits, ServerName,
+    Service, Timeouts, Versions,
 };
 use super::tls_backend;
 
@@ -47,12 +48,12 @@ pub(super) struct Places {
     pub(super) backend_ca: Option<Range<usize>>,
 }
 
-/// Reads the service at `index`. `drain` is the default of the server, `directory` that of the
-/// file.
+/// Reads the service at `index`. `server` holds what is also said for all of them, `directory` is
+/// that of the file.
 pub(super) fn read(
     node: &Node<'_>,
     index: usize,
-    drain: Duration,
+    server: &Server,
     directory: &Path,
 ) -> Option<(Service, Places)> {
     let prefix = prefix(node, index);
@@ -86,10 +87,12 @@ pub(super) fn read(
         versions,
         suites: suites(&table, versions),
         groups: groups(&table),
-        timeouts: timeouts(&table, drain),
+        timeouts: timeouts(&table, server.drain),
         limits: limits(&table),
         allow_remote_plaintext,
         health: backend::health(&table),
+        mode: server.mode.union(&modes::list(&table, "mode")),
+        audit: server.audit.union(&modes::list(&table, "audit")),
     };
     let name_span = name_node.map_or_else(|| table.span(), |node| node.span());
     let places = Places {

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use engine::certs::ClientCertificate;
+use engine::compliance::{AuditVerdict, ComplianceVerdict, RuleId};
 use engine::record::{BackendSession, KeyOperation, KeyPath, Offer, Outcome, Record, Refusal};
 use serde::Serialize;
 use serde::ser::{SerializeMap as _, Serializer};
@@ -92,6 +93,36 @@ struct Connection<'a> {
     refusal: Option<Failure<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     offered: Option<Offered<'a>>,
+    #[serde(flatten)]
+    mode: Option<Mode<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    audit: Vec<Audit<'a>>,
+}
+
+/// What the modes that hold say.
+#[derive(Debug, Serialize)]
+struct Mode<'a> {
+    #[serde(rename = "mode.names")]
+    names: &'a str,
+    #[serde(rename = "mode.verdict")]
+    verdict: &'static str,
+    #[serde(rename = "mode.rule", skip_serializing_if = "Option::is_none")]
+    rule: Option<&'static str>,
+    #[serde(rename = "mode.policy")]
+    policy: &'a str,
+    #[serde(rename = "mode.note")]
+    note: &'static str,
+}
+
+/// What a mode that is only watched would have said.
+#[derive(Debug, Serialize)]
+struct Audit<'a> {
+    mode: &'static str,
+    verdict: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rule: Option<&'static str>,
+    offer_could: bool,
+    missing: &'a [String],
 }
 
 #[derive(Debug, Serialize)]
@@ -186,7 +217,29 @@ pub fn record(record: &Record) -> serde_json::Result<String> {
         close_by: record.close_by,
         refusal: refusal.map(failure),
         offered: record.offer.as_ref().map(offered),
+        mode: record.verdict.as_ref().map(mode),
+        audit: record.audit.iter().map(audit).collect(),
     })
+}
+
+fn mode(verdict: &ComplianceVerdict) -> Mode<'_> {
+    Mode {
+        names: &verdict.modes,
+        verdict: verdict.verdict.word(),
+        rule: verdict.rule.map(RuleId::as_str),
+        policy: &verdict.policy,
+        note: verdict.note,
+    }
+}
+
+fn audit(verdict: &AuditVerdict) -> Audit<'_> {
+    Audit {
+        mode: verdict.mode.name(),
+        verdict: verdict.verdict.word(),
+        rule: verdict.rule.map(RuleId::as_str),
+        offer_could: verdict.offer_could,
+        missing: &verdict.missing,
+    }
 }
 
 fn client(certificate: &ClientCertificate) -> Client<'_> {
@@ -295,6 +348,9 @@ pub(super) mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use engine::alert::Alert;
+    use engine::compliance::{
+        AuditVerdict, ComplianceVerdict, Kind, Mode, NOTE, RuleId, Verdict,
+    };
     use engine::gsk::GskCode;
     use engine::icsf::{ReasonCode, ReturnCode, ServiceFailure};
     use engine::record::{BackendSession, KeyOperation, KeyPath, Offer, Outcome, Record, Refusal};
@@ -333,6 +389,20 @@ pub(super) mod tests {
             tries: 1,
         });
         record.close_by = Some("client");
+        record.verdict = Some(ComplianceVerdict {
+            modes: "nist-800-131a".into(),
+            verdict: Verdict::NotApproved,
+            rule: Some(RuleId::new(Mode::Nist800131a, Kind::Group)),
+            policy: "0123456789abcdef".into(),
+            note: NOTE,
+        });
+        record.audit = vec![AuditVerdict {
+            mode: Mode::Fips1403,
+            verdict: Verdict::Approved,
+            rule: None,
+            offer_could: true,
+            missing: Vec::new(),
+        }];
         record
     }
 
@@ -382,6 +452,11 @@ pub(super) mod tests {
             "handshake_cpu_us": 812.3, "crypto_path": "cex", "close_by": "client",
             "key_op": { "apqn": "00.0006", "queue_us": 12.0, "service_us": 730.0,
                         "card_cpu_us": 720.0, "tries": 1 },
+            "mode.names": "nist-800-131a", "mode.verdict": "not-approved",
+            "mode.rule": "nist-800-131a/group", "mode.policy": "0123456789abcdef",
+            "mode.note": "approved algorithm, implementation not validated",
+            "audit": [{ "mode": "fips-140-3", "verdict": "approved", "offer_could": true,
+                        "missing": [] }],
         });
         assert_eq!(value, expected);
     }

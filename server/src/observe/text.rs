@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::io::IsTerminal;
 use std::time::Duration;
 
+use engine::compliance::{AuditVerdict, ComplianceVerdict};
 use engine::record::{KeyPath, Offer, Record, Refusal};
 
 use super::escape::{printable, shortened};
@@ -79,6 +80,7 @@ pub fn record(record: &Record, color: Color) -> String {
     if let Some(refusal) = &record.refusal {
         why(&mut out, refusal);
     }
+    modes(&mut out, record);
     if let Some(offer) = &record.offer {
         offered(&mut out, offer);
     }
@@ -203,6 +205,23 @@ fn why(out: &mut String, refusal: &Refusal) {
     line(out, "hint", &printable(&refusal.hint));
 }
 
+fn modes(out: &mut String, record: &Record) {
+    if let Some(verdict) = &record.verdict {
+        let rule = verdict.rule.map(|rule| format!(" by {rule}")).unwrap_or_default();
+        let ComplianceVerdict { modes, policy, note, .. } = verdict;
+        let word = verdict.verdict.word();
+        line(out, "mode", &format!("{modes}: {word}{rule} (policy {policy}; {note})"));
+    }
+    for AuditVerdict { mode, verdict, rule, offer_could, missing } in &record.audit {
+        let rule = rule.map(|rule| format!(" by {rule}")).unwrap_or_default();
+        let could = match (offer_could, missing.as_slice()) {
+            (true, _) => "; the client's offer would do".to_owned(),
+            (false, missing) => format!("; missing: {}", printable(&missing.join("; "))),
+        };
+        line(out, "audit", &format!("{mode}: {}{rule}{could}", verdict.word()));
+    }
+}
+
 fn offered(out: &mut String, offer: &Offer) {
     let some = |names: &[std::borrow::Cow<'static, str>]| {
         let mut text = names.iter().take(SHOWN).map(AsRef::as_ref).collect::<Vec<_>>().join(", ");
@@ -254,6 +273,9 @@ mod tests {
     key      card 00.0006 (simulated), queue 12 us, service 730 us, card CPU 720 us, 1 try
     time     total 20.1 ms, handshake 3.2 ms, host CPU of the handshake 812 us
     bytes    in 12, out 0, closed by client
+    mode     nist-800-131a: not-approved by nist-800-131a/group (policy 0123456789abcdef; \
+             approved algorithm, implementation not validated)
+    audit    fips-140-3: approved; the client's offer would do
 ";
         assert_eq!(text, expected);
     }

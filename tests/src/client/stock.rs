@@ -63,9 +63,15 @@ impl Client {
     /// A client that offers what it is told to.
     #[must_use]
     pub fn offering(pki: &Pki, offer: Offer) -> Self {
+        Self::trusting(&pki.roots(), offer)
+    }
+
+    /// A client that trusts these authorities and offers what it is told to.
+    #[must_use]
+    pub fn trusting(authorities: &[CertificateDer<'static>], offer: Offer) -> Self {
         let mut roots = RootCertStore::empty();
-        for root in pki.roots() {
-            roots.add(root).expect("an authority");
+        for root in authorities {
+            roots.add(root.clone()).expect("an authority");
         }
         let provider = CryptoProvider { kx_groups: offer.groups, ..aws_lc_rs::default_provider() };
         let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
