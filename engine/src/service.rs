@@ -84,8 +84,8 @@ impl Service {
     ///
     /// # Errors
     ///
-    /// When nothing could be negotiated, naming the setting or the rule that removes it; when a mode
-    /// does not approve one of its certificates.
+    /// When nothing could be negotiated, naming the setting or the rule that removes it; when a
+    /// mode does not approve one of its certificates.
     pub fn new(mut spec: ServiceSpec, ring: &Arc<TicketRing>) -> Result<Arc<Self>, Error> {
         let fail = |what: String, remedy: &str| Error::Service {
             service: spec.name.clone(),

@@ -85,7 +85,7 @@ fn every_name_in_the_data_is_known() {
         let known: Vec<&str> = Function::ALL.iter().map(|function| function.name()).collect();
         for key in ["approved", "hybrid"] {
             for name in file["cpacf"][key].as_array().unwrap() {
-                assert!(known.contains(&name.as_str().unwrap()), "{name}");
+                assert!(known.contains(&name.as_str().unwrap()), "{name:?}");
             }
         }
     }
@@ -111,7 +111,7 @@ fn what_is_approved_has_the_strength_that_is_demanded() {
         for (name, bits) in [("P-224", 224), ("P-256", 256), ("P-384", 384), ("P-521", 521)] {
             if policy.keys().iter().any(|known| known == name) {
                 let key = KeyFacts::Ec { curve: name.into(), bits };
-                assert!(strength_bits(&key) >= least, "{name}");
+                assert!(strength_bits(&key) >= least, "{name:?}");
             }
         }
     }

@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded, unbounded};
+use engine::compliance::{Policy, PolicySet};
 use engine::crypto::Provider;
 use mio::Waker;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1};
@@ -398,6 +399,7 @@ fn serve(config: &Config, log: &Log) -> Result<Exit, StartError> {
             .with("provider", Provider::in_force().name()),
     );
     provider::report(log);
+    report_modes(config, log);
     raise_descriptor_limit();
     let signals = signals().map_err(system("signals cannot be watched"))?;
     let daemon = Daemon::start(config, log)?;
@@ -424,6 +426,18 @@ fn serve(config: &Config, log: &Log) -> Result<Exit, StartError> {
         (0, 1..) => Exit::DrainDeadline,
         (0, 0) => Exit::Ok,
     })
+}
+
+/// The policies that hold for each service, by their dated names: records have their hash alone.
+fn report_modes(config: &Config, log: &Log) {
+    for service in config.services.iter().filter(|service| !service.mode.is_empty()) {
+        let policy = PolicySet::new(&service.mode);
+        let dated: Vec<_> = service.mode.policies().map(Policy::dated_name).collect();
+        let text = format!("service {} is held to {}", service.name, dated.join(" and "));
+        let event = Event::new(Level::Info, "mode", text).with("service", service.name.clone());
+        let event = event.with("mode.names", service.mode.to_string());
+        log.event(event.with("mode.policy", policy.short_hash()));
+    }
 }
 
 /// A connection takes two descriptors; the soft limit that shells and systemd set (1024) is there

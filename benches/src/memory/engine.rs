@@ -63,6 +63,7 @@ impl Engine {
         let config = CryptoConfig {
             cex: cex::Config { no_card: NoCard::Software, ..cex::Config::default() },
             ecdsa: EcdsaRoute::Cpacf,
+            ..CryptoConfig::default()
         };
         let crypto = Crypto::start(&config)?;
         for card in &config.cex.cards {

@@ -39,7 +39,7 @@ pub(crate) struct End<'a> {
     pub(crate) hello: Option<&'a ClientHello>,
     /// None where the handshake was not completed.
     pub(crate) used: Option<&'a Used>,
-    pub(crate) outcome: Option<Outcome>,
+    pub(crate) outcome: Outcome,
     pub(crate) refusal: Option<&'a Refusal>,
 }
 
@@ -121,7 +121,7 @@ impl ServiceModes {
                 Allowed::Yes => (Verdict::Approved, None),
                 Allowed::No(rule) => (Verdict::NotApproved, Some(rule)),
             },
-            (None, None) if end.outcome == Some(Outcome::Refused) => (Verdict::Refused, None),
+            (None, None) if end.outcome == Outcome::Refused => (Verdict::Refused, None),
             (None, None) => return None,
         };
         Some(ComplianceVerdict {
@@ -136,7 +136,7 @@ impl ServiceModes {
     /// What the modes that are only watched would have said of a connection.
     pub(crate) fn audit(&self, end: &End<'_>) -> Vec<AuditVerdict> {
         let Some(hello) = end.hello else { return Vec::new() };
-        if end.used.is_none() && end.outcome != Some(Outcome::Refused) {
+        if end.used.is_none() && end.outcome != Outcome::Refused {
             return Vec::new();
         }
         self.watched.iter().map(|watched| watched.judge(hello, end.used, &self.without)).collect()

@@ -341,7 +341,8 @@ impl Connection {
         }
     }
 
-    /// Fills in everything the engine knows about the connection.
+    /// Fills in everything the engine knows about the connection. A refusal of the server's may
+    /// stand there already; one of the engine's goes before it.
     pub fn describe(&self, record: &mut Record) {
         record.service = self.service.as_ref().map(|s| s.name.clone());
         record.sni = self.hello.as_deref().and_then(ClientHello::asked_name).map(str::to_owned);
@@ -357,7 +358,6 @@ impl Connection {
         }
         record.client_certificate.clone_from(&self.negotiated.client_certificate);
         record.key_operation.clone_from(&self.negotiated.key_operation);
-        self.judge(record);
         record.handshake = self.handshake_time;
         if self.hello.is_some() {
             record.handshake_cpu = Some(self.handshake_cpu);
@@ -371,9 +371,10 @@ impl Connection {
                 record.offer = self.hello.as_deref().map(ClientHello::offer);
             }
         }
+        self.judge(record);
     }
 
-    /// What modes say.
+    /// What modes say, also of a refusal that stands in the record already.
     fn judge(&self, record: &mut Record) {
         let Some(service) = self.service.as_ref().filter(|service| service.modes.judges()) else {
             return;
@@ -381,11 +382,11 @@ impl Connection {
         let end = End {
             hello: self.hello.as_deref(),
             used: self.negotiated.used.as_ref(),
-            outcome: self.outcome,
-            refusal: self.refusal.as_ref(),
+            outcome: record.outcome,
+            refusal: record.refusal.as_ref(),
         };
-        record.verdict = service.modes.verdict(&end);
-        record.audit = service.modes.audit(&end);
+        let (verdict, audit) = (service.modes.verdict(&end), service.modes.audit(&end));
+        (record.verdict, record.audit) = (verdict, audit);
     }
 
     /// Records what ended the connection; the first word counts.

@@ -47,20 +47,20 @@ pub fn available_suites() -> Vec<SupportedCipherSuite> {
 pub(crate) fn working_suites() -> Vec<SupportedCipherSuite> {
     suites::ALL
         .iter()
-        .filter(|s| suites::is_available(s) || suites::is_restricted(s))
+        .filter(|s| suites::is_restricted(s) || suites::is_available(s))
         .copied()
         .collect()
 }
 
 /// The groups that work as far as this machine goes, as [`working_suites`].
 pub(crate) fn working_groups() -> Vec<&'static dyn SupportedKxGroup> {
-    kx::ALL.iter().filter(|g| g.start().is_ok() || kx::is_restricted(g.name())).copied().collect()
+    kx::ALL.iter().filter(|g| kx::is_restricted(g.name()) || g.start().is_ok()).copied().collect()
 }
 
 /// The groups whose functions have passed their self-tests, in our order of preference.
 #[must_use]
 pub fn available_groups() -> Vec<&'static dyn SupportedKxGroup> {
-    kx::ALL.iter().filter(|g| g.start().is_ok()).copied().collect()
+    kx::ALL.iter().filter(|g| !kx::is_restricted(g.name()) && g.start().is_ok()).copied().collect()
 }
 
 /// IANA names of all suites we implement, in our order of preference.

@@ -83,8 +83,9 @@ pub(super) fn is_available(suite: &SupportedCipherSuite) -> bool {
         Algorithm::Aes256Gcm => cpacf::digest::Algorithm::Sha384,
         Algorithm::Aes128Gcm | Algorithm::ChaCha20Poly1305 => cpacf::digest::Algorithm::Sha256,
     };
-    // Setting a function up asks whether it is blocked.
-    Sealer::new(aead, &[0; 32][..super::aead::key_len(aead)]).is_ok()
+    // Setting a function up asks whether it is blocked. A refusal by policy would be counted.
+    !is_restricted(suite)
+        && Sealer::new(aead, &[0; 32][..super::aead::key_len(aead)]).is_ok()
         && cpacf::digest::digest(hash, &[]).is_ok()
         && cpacf::hmac::Key::new(hash, &[0; 32]).is_ok()
 }

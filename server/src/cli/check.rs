@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 use std::time::SystemTime;
 
+use engine::compliance::PolicySet;
 use serde_json::{Value, json};
 
 use super::args::{self, Color};
@@ -90,6 +91,10 @@ fn overview(config: &Config, certificates: &[CheckedCertificate]) -> String {
     for (index, service) in config.services.iter().enumerate() {
         // Writing to a String does not fail.
         let _ = writeln!(out, "  {}: {}", service.name, way(service));
+        if !service.mode.is_empty() {
+            let policy = PolicySet::new(&service.mode);
+            let _ = writeln!(out, "    mode {}, policy {}", service.mode, policy.short_hash());
+        }
         for certificate in certificates.iter().filter(|c| c.service == index) {
             let files = service.certificates.get(certificate.index);
             let summary = &certificate.summary;
@@ -166,6 +171,13 @@ mod tests {
         let config = parse(Path::new("a.toml"), TEXT).config.unwrap();
         let expected = "a.toml: in order\n  a: 127.0.0.1:992 (a.de) -> 127.0.0.1:23\n";
         assert_eq!(overview(&config, &[]), expected);
+    }
+
+    #[test]
+    fn the_overview_names_the_modes_that_hold() {
+        let text = format!("{TEXT}mode = [\"fips-140-3\"]\n");
+        let config = parse(Path::new("a.toml"), &text).config.unwrap();
+        assert!(overview(&config, &[]).contains("\n    mode fips-140-3, policy "));
     }
 
     #[test]

@@ -58,3 +58,47 @@ pub(super) fn hold(route: &mut Route, written: Option<&Table<'_>>, modes: &ModeS
         route.verify = Verify::All;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::schema::Verify;
+    use super::super::tests::{only, with};
+    use crate::exit::Exit;
+
+    #[test]
+    fn a_service_adds_to_the_modes_of_the_server() {
+        let text = "[server]\nmode = [\"nist-800-131a\"]\naudit = [\"fips-140-3-2026-11-21\"]";
+        let config = with(text).config.unwrap();
+        assert_eq!(config.services[0].mode.to_string(), "nist-800-131a");
+        assert_eq!(config.services[0].audit.to_string(), "fips-140-3");
+        assert_eq!(config.route.verify, Verify::Rsa, "SP 800-131A leaves it to the operator");
+        let config = with("mode = [\"fips-140-2\", \"fips-140-3\"]").config.unwrap();
+        assert!(config.server.mode.is_empty());
+        assert_eq!(config.modes().to_string(), "fips-140-2+fips-140-3");
+        assert_eq!(config.route.verify, Verify::All, "a FIPS mode of any service wants it");
+    }
+
+    #[test]
+    fn a_mode_is_called_by_its_name() {
+        let report = with("[server]\nmode = [\"fips-140-4\"]");
+        let (_, key, what, remedy) = only(&report);
+        assert_eq!(key, "server.mode");
+        assert!(what.contains("not the name of a mode; did you mean \"fips-140-"), "{what}");
+        assert!(remedy.contains("nist-800-131a-2026-11-21"), "{remedy}");
+        assert!(only(&with("audit = [\"strict\"]")).2.contains("not the name of a mode"));
+    }
+
+    #[test]
+    fn a_fips_mode_does_not_let_cards_be_replaced_or_believed() {
+        for (line, rule) in [
+            ("no_card = \"software\"", "[fips-140-3/no-card]"),
+            ("verify = \"rsa\"", "[fips-140-3/verify]"),
+        ] {
+            let fips = format!("[server]\nmode = [\"fips-140-3\"]\n[route]\n{line}");
+            let report = with(&fips);
+            assert!(only(&report).2.contains(rule), "{report:?}");
+            assert_eq!(report.exit(), Exit::Config);
+            assert!(with(&fips.replace("fips-140-3", "nist-800-131a")).config.is_some());
+        }
+    }
+}

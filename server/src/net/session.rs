@@ -514,10 +514,8 @@ impl Session {
         self.to_backend.clear();
         self.backend_tls = None;
         let mut record = self.record.clone();
+        record.refusal = self.note.take();
         self.tls.describe(&mut record);
-        if record.refusal.is_none() {
-            record.refusal = self.note.take();
-        }
         record.duration = self.accepted.elapsed();
         record.close_by = Some(close_by);
         if record.outcome == Outcome::Noise {

@@ -348,9 +348,7 @@ pub(super) mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use engine::alert::Alert;
-    use engine::compliance::{
-        AuditVerdict, ComplianceVerdict, Kind, Mode, NOTE, RuleId, Verdict,
-    };
+    use engine::compliance::{AuditVerdict, ComplianceVerdict, Kind, Mode, NOTE, RuleId, Verdict};
     use engine::gsk::GskCode;
     use engine::icsf::{ReasonCode, ReturnCode, ServiceFailure};
     use engine::record::{BackendSession, KeyOperation, KeyPath, Offer, Outcome, Record, Refusal};

@@ -22,8 +22,8 @@ enum Ask {
     SoftwareWithoutCard,
     UnverifiedResults,
     AnyKeyDatabase,
-    Function(cpacf::Function),
-    HybridFunction(cpacf::Function),
+    Function(Function),
+    HybridFunction(Function),
 }
 
 use Ask as A;

@@ -1,7 +1,8 @@
 //! Every suite, group and scheme, one at a time, against every mode.
 //!
 //! What is expected is computed from the policy data: a client that offers something approved gets
-//! it, and its record says so; one that offers only what is not gets alert 40, GSK 402 and the rule.
+//! it, and its record says so; one that offers only what is not gets alert 40, GSK 402 and the
+//! rule.
 
 use std::io;
 use std::net::SocketAddr;
