@@ -10,7 +10,7 @@
 use std::fmt;
 
 use crate::alert::{self, Alert};
-use crate::certs::{AUTHORITY_LOADING, LOADING, LoadRule};
+use crate::certs::{ADVICE, AUTHORITY_LOADING, LOADING, LoadRule};
 use crate::compliance;
 use crate::gsk::{self, CmsStatus, GskCode, Standing};
 use crate::icsf::{Code, Origin, ReasonCode, ReturnCode, Service, table};
@@ -268,7 +268,7 @@ fn of_rule(rule: &Rule) -> Explanation {
 
 /// The rules of every kind of file.
 fn load_rules() -> impl Iterator<Item = &'static LoadRule> {
-    LOADING.iter().chain(AUTHORITY_LOADING)
+    LOADING.iter().chain(AUTHORITY_LOADING).chain(ADVICE)
 }
 
 fn at_load(rule: &LoadRule) -> Explanation {

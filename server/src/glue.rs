@@ -64,6 +64,7 @@ impl Inspect for Inspector {
             names: certificate.names.iter().map(ToString::to_string).collect(),
             not_before: certificate.not_before,
             not_after: certificate.not_after,
+            advice: certificate.advice,
         })
     }
 

@@ -301,3 +301,26 @@ fn a_file_of_client_cas_is_judged_like_a_certificate() {
     std::fs::write(&place.config, place.good(&line)).unwrap();
     let _ = adjunct!().with_file("check", &place.config).success();
 }
+
+#[test]
+fn check_warns_of_chains_that_real_clients_refuse() {
+    let place = Place::new();
+    let check = |leaf: &Issued| {
+        std::fs::write(&place.config, place.service("a", "127.0.0.1:10001", leaf, "")).unwrap();
+        adjunct!().with_file("check", &place.config).success()
+    };
+    let ordinary = check(&place.good);
+    assert!(!ordinary.output().contains("warning"), "{}", ordinary.output());
+
+    let issued = |kind| place.pki.issue(&format!("{kind:?}"), &Leaf::new(kind, &["a.test"]));
+    let _ = check(&issued(Kind::P521)).says("warning").says("[curve-not-offered]");
+    let unnamed = place.pki.issue("unnamed", &Leaf::new(Kind::P256, &[]));
+    let _ = check(&unnamed).says("service.a.cert").says("[name-missing]");
+
+    let chain = std::fs::read_to_string(&place.good.cert).unwrap();
+    let end = chain.find("-----END CERTIFICATE-----\n").unwrap() + 26;
+    let alone = Issued { cert: place.pki.path().join("alone.pem"), ..place.good.clone() };
+    std::fs::write(&alone.cert, &chain[..end]).unwrap();
+    let _ = check(&alone).says("[intermediate-missing]").says("append the certificates");
+    let _ = adjunct!().run(&["explain", "intermediate-missing"]).success().says("append");
+}

@@ -19,6 +19,7 @@ use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use zeroize::{Zeroize, Zeroizing};
 
+use super::advice::advise;
 use super::names::NamePattern;
 use crate::compliance::{CertificateFacts, PolicySet, RuleId};
 use crate::crypto::{Crypto, KeyError, PrivateKey};
@@ -171,6 +172,8 @@ pub struct Certificate {
     pub(crate) schemes: Vec<SignatureScheme>,
     key: PrivateKey,
     pub(crate) certified: Arc<CertifiedKey>,
+    /// What real clients may stumble over; see [`super::ADVICE`].
+    pub advice: Vec<CertFault>,
 }
 
 impl Certificate {
@@ -274,6 +277,7 @@ pub fn load(
             not_before: leaf.not_before,
             not_after: leaf.not_after,
             chain_schemes,
+            advice: advise(&chain),
             facts: chain.iter().filter_map(|der| CertificateFacts::read(der)).collect(),
             schemes: schemes(key.kind()).to_vec(),
             certified: Arc::new(CertifiedKey::new(chain, Arc::new(RoutedKey::new(key.clone())))),
@@ -285,6 +289,16 @@ pub fn load(
 
 fn unusable_key(error: &KeyError) -> CertFault {
     match error {
+        KeyError::Card(cex::Error::NoCardForKey { kind: kind @ KeyKind::Rsa { .. } }) => {
+            CertFault::new(
+                NO_CARD_FOR_KEY,
+                format!(
+                    "no configured card can use an {kind} key: the FIPS module signs alone, from \
+                     digests, and a CEX8A (accelerator) takes padded blocks only"
+                ),
+                "add a [[card]] of type CEX8C",
+            )
+        }
         KeyError::Card(cex::Error::NoCardForKey { kind }) => CertFault::new(
             NO_CARD_FOR_KEY,
             format!(

@@ -4,6 +4,7 @@
 //! always answers with a certificate, the default one at worst, because a client that could not be
 //! matched must see a name it can complain about.
 
+mod advice;
 mod authorities;
 mod choose;
 mod client;
@@ -12,6 +13,7 @@ mod dn;
 mod load;
 mod names;
 
+pub use advice::ADVICE;
 pub use authorities::{AUTHORITY_LOADING, Authorities, load_authorities};
 pub use choose::{ClientNeeds, Resolver, choose};
 pub use client::ClientCertificate;

@@ -39,6 +39,8 @@ pub struct CertSummary {
     pub not_before: SystemTime,
     /// Last moment of validity.
     pub not_after: SystemTime,
+    /// What real clients may stumble over.
+    pub advice: Vec<CertFault>,
 }
 
 /// Judges what cannot be told from the text and the file system alone.
@@ -161,6 +163,9 @@ pub(super) fn check(
                 Ok(_) if !judged.is_empty() => {}
                 Ok(summary) => {
                     cert_at.warn_if_ending(&summary, now);
+                    for CertFault { rule, what, remedy } in &summary.advice {
+                        cert_at.fault(Exit::Ok, &format!("{what} [{rule}]"), remedy);
+                    }
                     checked.push(CheckedCertificate { service: service_index, index, summary });
                 }
                 Err(faults) => report(&faults, &cert_at, &key_at),

@@ -347,6 +347,7 @@ fn in_order(_: &[u8], _: &[u8], now: SystemTime) -> Result<CertSummary, Vec<Cert
         key: "RSA 2048".into(),
         not_before: now,
         not_after: now + Duration::from_secs(86_400 * 3),
+        advice: Vec::new(),
     })
 }
 
