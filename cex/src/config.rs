@@ -111,6 +111,10 @@ pub struct Config {
     pub fifo_age_max: Duration,
     /// Longest time that a queue may give no reply before it is reset.
     pub request_timeout: Duration,
+    /// Whether the cryptographic module signs alone: from digests, with its own padding, one
+    /// request at a time. Then no accelerator takes a request, for raw RSA is no approved service,
+    /// and nothing is computed in vector lanes, which are outside the module.
+    pub module_alone: bool,
     /// Whether cards may be broken on purpose ([`crate::Cex::inject`]). Off in production.
     pub fault_injection: bool,
 }
@@ -127,6 +131,7 @@ impl Default for Config {
             fifo_depth: 4096,
             fifo_age_max: Duration::from_secs(5),
             request_timeout: Duration::from_millis(1500),
+            module_alone: false,
             fault_injection: false,
         }
     }

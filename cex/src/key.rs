@@ -180,13 +180,19 @@ impl Key {
 }
 
 /// The host's half of a key. Parsed forms are made when first needed: three hashes, two paddings.
-enum Public {
+pub(crate) enum Public {
     Rsa { raw: raw_rsa::PublicKey, pkcs1: Vec<u8>, parsed: [OnceLock<Option<ParsedPublicKey>>; 6] },
     Ec { point: Vec<u8>, parsed: [OnceLock<Option<ParsedPublicKey>>; 3] },
 }
 
 impl Public {
-    fn verifies(&self, kind: KeyKind, scheme: Scheme, digest: &Digest, signature: &[u8]) -> bool {
+    pub(crate) fn verifies(
+        &self,
+        kind: KeyKind,
+        scheme: Scheme,
+        digest: &Digest,
+        signature: &[u8],
+    ) -> bool {
         let hash = scheme.hash();
         let (cell, algorithm, bytes) = match (self, kind, scheme) {
             (Self::Rsa { pkcs1, parsed, .. }, _, Scheme::RsaPkcs1(_)) => {
@@ -434,6 +440,15 @@ fn reason(rejected: &aws_lc_rs::error::KeyRejected) -> &'static str {
         "InconsistentComponents" => "private and public part do not belong together",
         _ => "it is damaged, or its private and public parts do not belong together",
     }
+}
+
+/// The halves of a key in any of its encodings, without a place in a store.
+pub(crate) fn read(der: &[u8]) -> Result<(Private, KeyKind, Public), Error> {
+    let (private, kind, _, public) = match der::recognise(der)? {
+        Encoding::Rsa { pkcs1 } => load_rsa(pkcs1)?,
+        Encoding::Ec { curve } => load_ec(curve, der)?,
+    };
+    Ok((private, kind, public))
 }
 
 /// Uses each private operation that the key has once and checks the result with its public part.

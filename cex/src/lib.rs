@@ -12,6 +12,7 @@
 //! | [`key`] | the only holder of private keys; handles |
 //! | [`port`] | completion queue of one event loop |
 //! | [`request`] | what is asked for and what comes back |
+//! | [`selftest`] | known answers of the private-key operations |
 //! | [`stats`], [`fault`] | snapshots; injected faults |
 //!
 //! A request is submitted without waiting, travels to a card as a message, and its completion is
@@ -46,6 +47,7 @@ pub mod key;
 pub mod msg;
 pub mod port;
 pub mod request;
+pub mod selftest;
 pub mod stats;
 #[cfg(test)]
 mod stress;
@@ -99,6 +101,15 @@ pub enum Error {
          is not; use \"auto\" or \"single\""
     )]
     NoBatchEngine {
+        /// The card.
+        card: u8,
+    },
+    /// The batch engine is asked for by name where the module is to compute alone.
+    #[error(
+        "card {card:02x}: engine = \"batch\" computes outside the cryptographic module, which is to \
+         compute alone in a FIPS mode; use \"auto\" or \"single\""
+    )]
+    BatchOutsideModule {
         /// The card.
         card: u8,
     },
@@ -183,7 +194,7 @@ impl Cex {
     /// Starts the cards' threads and brings the queues up. Requests may be submitted at once.
     pub fn start(config: &Config) -> Result<Arc<Self>, Error> {
         check(config)?;
-        let unit = device::batch::Unit::detect();
+        let unit = device::batch::Unit::detect().filter(|_| !config.module_alone);
         let engines: Vec<_> =
             config.cards.iter().map(|card| device::engine(card, unit)).collect::<Result<_, _>>()?;
         let mut config = config.clone();
@@ -220,6 +231,11 @@ impl Cex {
         let key = self.zcrypt.keys.load(&der)?;
         let kind = key.kind();
         if self.zcrypt.serves(kind) { Ok(key) } else { Err(Error::NoCardForKey { kind }) }
+    }
+
+    /// Whether the module signs alone ([`Config::module_alone`]).
+    pub fn module_is_alone(&self) -> bool {
+        self.zcrypt.config.module_alone
     }
 
     /// A completion queue. `waker` is called, by any thread, only when the queue goes from empty
@@ -332,6 +348,9 @@ fn check(config: &Config) -> Result<(), Error> {
         domains.dedup();
         if domains.is_empty() || domains.len() != card.domains.len() {
             return Err(Error::Domains { card: card.id });
+        }
+        if config.module_alone && card.engine == EngineChoice::Batch {
+            return Err(Error::BatchOutsideModule { card: card.id });
         }
     }
     Ok(())

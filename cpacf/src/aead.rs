@@ -26,7 +26,7 @@ use crate::dispatch::Call;
 use crate::provider::host::cipher::Cipher;
 use crate::provider::software;
 use crate::stats::{self, Path};
-use crate::{ConditionCode, Error, Function};
+use crate::{ConditionCode, Error, Function, module};
 
 /// Bytes of a nonce, for every algorithm.
 pub const NONCE_LEN: usize = 12;
@@ -210,6 +210,9 @@ impl Sealer {
         aad: &[u8],
         in_out: &mut [u8],
     ) -> [u8; TAG_LEN] {
+        if module::is_alone() {
+            return self.give_up(in_out);
+        }
         let key = &self.key[..self.algorithm.key_len()];
         match software::seal(self.algorithm, key, nonce, aad, in_out) {
             Ok(tag) => {

@@ -14,7 +14,7 @@ use core::fmt;
 use crate::dispatch::Call;
 use crate::provider::{host, software};
 use crate::stats::{self, Path};
-use crate::{Error, Function};
+use crate::{Error, Function, module};
 
 /// The longest digest, SHA-512.
 pub const MAX_LEN: usize = 64;
@@ -137,12 +137,21 @@ impl Context {
         Ok(Self { algorithm, inner: Inner::Host { hasher, intermediate, last } })
     }
 
-    /// Begins a digest, in software if the function refuses.
+    /// Begins a digest, in software if the function refuses; in the module all the same, where it
+    /// computes alone.
     #[must_use]
     pub fn start(algorithm: Algorithm) -> Self {
         Self::new(algorithm).unwrap_or_else(|_| {
-            let hasher = Box::new(software::Hasher::new(algorithm));
-            Self { algorithm, inner: Inner::Software(hasher) }
+            let inner = if module::is_alone() {
+                Inner::Host {
+                    hasher: host::hash::Hasher::new(algorithm),
+                    intermediate: Call::ungated(algorithm.intermediate()),
+                    last: Call::ungated(algorithm.last()),
+                }
+            } else {
+                Inner::Software(Box::new(software::Hasher::new(algorithm)))
+            };
+            Self { algorithm, inner }
         })
     }
 

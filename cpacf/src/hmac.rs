@@ -18,7 +18,7 @@ use crate::dispatch::Call;
 use crate::provider::host::hash::{self, Expander, MacKey};
 use crate::provider::software::{self, HMAC_BLOCK_LEN, HmacBlock};
 use crate::stats::{self, Path};
-use crate::{Error, Function};
+use crate::{Error, Function, module};
 
 const fn function(algorithm: Algorithm) -> Function {
     match algorithm {
@@ -99,9 +99,7 @@ impl Key {
         let mut block = Zeroizing::new(Block::default());
         if key.len() > algorithm.block_len() {
             let mut digest = Zeroizing::new([0; MAX_LEN]);
-            let mut hasher = software::Hasher::new(algorithm);
-            hasher.update(key);
-            hasher.finish(&mut digest);
+            hash::digest(algorithm, key, &mut digest);
             fill(&mut block, &*digest);
         } else {
             fill(&mut block, key);
@@ -221,8 +219,13 @@ impl Key {
     #[must_use]
     pub fn begin(&self) -> Context {
         self.try_begin().unwrap_or_else(|_| {
-            let mac = software::Mac::new(self.algorithm, &self.bytes());
-            Context { algorithm: self.algorithm, len: 0, inner: Inner::Software(mac) }
+            let inner = if module::is_alone() {
+                let call = Call::ungated(function(self.algorithm));
+                Inner::Host { mac: self.host().begin(), call }
+            } else {
+                Inner::Software(software::Mac::new(self.algorithm, &self.bytes()))
+            };
+            Context { algorithm: self.algorithm, len: 0, inner }
         })
     }
 

@@ -21,7 +21,8 @@
 //!   implementation to fall back to, because their callers cannot go on without a result.
 //! - No lock, no locked instruction and no allocation per record.
 //!
-//! Which provider executes them is the [`choice`] of the environment.
+//! Which provider executes them is the [`choice`] of the environment, and which library is below it
+//! a fact of the [`module`](mod@module).
 //!
 //! What is simulated: provider `host` runs on aws-lc-rs and the units of this machine's processor,
 //! not on CPACF. Names, codes and masks are those of the real functions; condition code 3,
@@ -44,6 +45,7 @@ mod function;
 pub mod hmac;
 pub mod kdf;
 pub mod kdsa;
+pub mod module;
 pub mod prno;
 mod provider;
 pub mod selftest;

@@ -69,6 +69,19 @@ fn each_broken_function_is_caught_by_its_own_test() {
 }
 
 #[test]
+fn a_flipped_byte_in_a_published_vector_is_noticed() {
+    let _turn = turn();
+    // Random data has no vector.
+    for function in Function::ALL.into_iter().filter(|it| *it != Function::PrnoSha512Drng) {
+        fault::flip_vector(function);
+        let outcome = selftest::run(function).outcome;
+        assert!(outcome.is_err(), "{function} passes with a flipped vector");
+        fault::repair(function);
+        assert_eq!(selftest::run(function).outcome, Ok(()), "{function} does not recover");
+    }
+}
+
+#[test]
 fn each_refusing_function_is_caught_in_spite_of_the_fall_backs() {
     let _turn = turn();
     for function in Function::ALL {

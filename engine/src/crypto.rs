@@ -24,6 +24,7 @@ pub use cex::{
     Gain, NoCard, SelfTest, Snapshot, Status, Verify,
 };
 pub use cpacf::choice::{HAS_PORTABLE, PORTABLE_MASK, PORTABLE_MEANING, Provider, VARIABLE};
+pub use cpacf::module::{Module, linked as linked_module};
 pub use cpacf::stats::Row as FunctionCounters;
 pub use cpacf::units::host_unit;
 pub use cpacf::{Function, Instruction};
@@ -83,6 +84,9 @@ impl Crypto {
     ///
     /// When no card can be started.
     pub fn start(config: &CryptoConfig) -> Result<Arc<Self>, Error> {
+        if config.cex.module_alone {
+            cpacf::module::compute_alone();
+        }
         let (Ok(self_test) | Err(self_test)) = cpacf::selftest::power_on();
         PolicySet::new(&config.modes).restrict_functions();
         let cex = Cex::start(&config.cex).map_err(Error::Cards)?;
@@ -93,6 +97,13 @@ impl Crypto {
     #[must_use]
     pub fn cex(&self) -> &Arc<Cex> {
         &self.cex
+    }
+
+    /// Whether nothing outside the cryptographic module computes: neither vector lanes nor
+    /// fall-backs, and no accelerator takes raw RSA.
+    #[must_use]
+    pub fn module_is_alone(&self) -> bool {
+        self.cex.module_is_alone()
     }
 
     /// What the power-on self-test found.

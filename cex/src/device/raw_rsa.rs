@@ -1,5 +1,5 @@
-//! Raw RSA, without padding, over aws-lc-sys: what the accelerator form needs and aws-lc-rs does
-//! not offer, and blinding factors for engines that do not leave the operation to the library. With
+//! Raw RSA, without padding, over aws-lc-sys (aws-lc-fips-sys with the feature `fips`, so that there
+//! is one library): what the accelerator form needs and aws-lc-rs does not offer, and blinding factors for engines that do not leave the operation to the library. With
 //! the vector kernels (`batch::ifma`) the only file of this crate with `unsafe`.
 //!
 //! Invariants:
@@ -15,6 +15,9 @@
 use std::fmt;
 use std::ptr::NonNull;
 
+#[cfg(feature = "fips")]
+use aws_lc_fips_sys as sys;
+#[cfg(not(feature = "fips"))]
 use aws_lc_sys as sys;
 use zeroize::Zeroizing;
 

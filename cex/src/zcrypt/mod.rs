@@ -267,7 +267,11 @@ impl Zcrypt {
 
     /// Whether any card of the configuration, or the host in its place, can use such a key.
     pub(crate) fn serves(&self, kind: KeyKind) -> bool {
-        let lane = if matches!(kind, KeyKind::Rsa { .. }) { Lane::RsaBlock } else { Lane::Ec };
+        let lane = match kind {
+            KeyKind::Rsa { .. } if self.config.module_alone => Lane::RsaDigest,
+            KeyKind::Rsa { .. } => Lane::RsaBlock,
+            KeyKind::Ec(_) => Lane::Ec,
+        };
         let rated = |card: &CardConfig| speed_rating(card.kind, Demand { lane, kind }).is_some();
         self.config.no_card == NoCard::Software || self.config.cards.iter().any(rated)
     }
@@ -277,10 +281,14 @@ impl Zcrypt {
         &self,
         port: &Arc<PortShared>,
         token: u64,
-        request: SignRequest,
+        mut request: SignRequest,
     ) -> Result<(), Failure> {
         if !fits(&request) {
             return Err(Failure::BadRequest);
+        }
+        if self.config.module_alone {
+            // The module pads by itself: only a coprocessor can do it.
+            request.block = None;
         }
         let ticket = Box::new(Ticket {
             port: Arc::downgrade(port),

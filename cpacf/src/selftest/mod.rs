@@ -108,6 +108,8 @@ pub fn run(function: Function) -> TestResult {
     if approval::of(function) != Approval::Full {
         return TestResult { function, source: "not approved, so not called", outcome: Ok(()) };
     }
+    #[cfg(any(test, feature = "fault-injection"))]
+    let _turn = crate::fault::vectors_of(function);
     let outcome =
         if is_blocked(function) { Err(Error::Blocked { function }.into()) } else { test() };
     if outcome.is_err() {

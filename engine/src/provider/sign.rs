@@ -162,7 +162,8 @@ fn sign_on_card(
     scheme: SignatureScheme,
     message: &[u8],
 ) -> Result<Vec<u8>, SigningFailure> {
-    let request = request(key, scheme, message)?;
+    let pads = !context.offload.crypto.module_is_alone();
+    let request = request(key, scheme, message, pads)?;
     if let Waiting::Blocks(bell) = &context.waiting {
         let completion = blocking::ask(context, bell, request).map_err(|f| card_failed(&f))?;
         return match completion {
@@ -195,11 +196,13 @@ fn card_failed(failure: &Failure) -> SigningFailure {
     SigningFailure(icsf::from_ap::failure(failure))
 }
 
-/// The digest, and for RSA the padded block that an accelerator needs.
+/// The digest, and for RSA the padded block that an accelerator needs, unless the module is to pad
+/// by itself.
 fn request(
     key: &cex::Key,
     scheme: SignatureScheme,
     message: &[u8],
+    pads: bool,
 ) -> Result<SignRequest, SigningFailure> {
     let Some(scheme) = card_scheme(scheme) else {
         return Err(card_failed(&Failure::BadRequest));
@@ -209,8 +212,8 @@ fn request(
     let digest = cpacf::digest::digest(algorithm, message)
         .map_err(|e| SigningFailure(icsf::from_cpacf::failure(&e)))?;
     let block = match key.kind() {
-        KeyKind::Rsa { bits } => Some(padded(scheme, algorithm, digest.as_ref(), bits)?),
-        KeyKind::Ec(_) => None,
+        KeyKind::Rsa { bits } if pads => Some(padded(scheme, algorithm, digest.as_ref(), bits)?),
+        KeyKind::Rsa { .. } | KeyKind::Ec(_) => None,
     };
     let digest =
         cex::Digest::new(digest.as_ref()).ok_or_else(|| card_failed(&Failure::BadRequest))?;

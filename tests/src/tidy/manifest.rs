@@ -25,6 +25,7 @@ pub const CONFINED: &[Confined] = &[
     Confined { name: "adjunct", to: &["tests", "benches"] },
     Confined { name: "aws-lc-rs", to: &["cpacf", "cex", "tests", "benches"] },
     Confined { name: "aws-lc-sys", to: &["cex"] },
+    Confined { name: "aws-lc-fips-sys", to: &["cex"] },
     Confined { name: "rustls", to: &["engine", "tests", "benches"] },
     Confined { name: "corosensei", to: &["engine", "benches"] },
     Confined { name: "mio", to: &["server", "benches", "tests"] },

@@ -145,7 +145,10 @@ pub fn raw_library_users(files: &[File]) -> Vec<Fault> {
     let users: Vec<&File> = files
         .iter()
         .filter(|f| f.has_extension("rs"))
-        .filter(|f| blank_comments_and_literals(&f.text).contains("aws_lc_sys"))
+        .filter(|f| {
+            let code = blank_comments_and_literals(&f.text);
+            code.contains("aws_lc_sys") || code.contains("aws_lc_fips_sys")
+        })
         .collect();
     let mut faults: Vec<Fault> = users
         .iter()

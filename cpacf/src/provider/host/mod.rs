@@ -10,5 +10,6 @@
 pub(crate) mod cipher;
 pub(crate) mod curve;
 pub(crate) mod hash;
+pub(crate) mod module;
 pub(crate) mod random;
 pub(crate) mod signature;
