@@ -340,3 +340,30 @@ fn a_small_rsa_key_is_refused_with_the_remedy() {
     let error = cex.load_key(Zeroizing::new(der)).unwrap_err().to_string();
     assert!(error.contains("2048"), "{error}");
 }
+
+#[test]
+fn only_coprocessors_sign_and_nothing_is_batched_where_the_module_is_alone() {
+    let alone = Config { module_alone: true, ..Config::default() };
+    let cex = Cex::start(&alone).unwrap();
+    assert!(cex.module_is_alone());
+    for (request, _) in requests(&cex) {
+        let completion = cex.sign_blocking(request.clone());
+        let signature = completion.result.unwrap();
+        assert!(request.key.verifies(request.scheme, &request.digest, &signature), "{request:?}");
+        assert_eq!(completion.trace.apqn, Some(Apqn { card: 1, domain: 6 }), "{request:?}");
+    }
+    let cards = cex.snapshot().cards;
+    assert!(cards.iter().all(|card| card.engine == "single" && card.batch.is_none()), "{cards:?}");
+    cex.shutdown();
+
+    // Accelerators alone are no cards for it, and batches by name are refused.
+    let mut accelerator = alone.clone();
+    accelerator.cards.truncate(1);
+    let cex = Cex::start(&accelerator).unwrap();
+    let refused = cex.load_key(rsa_2048().pkcs8().to_vec().into()).unwrap_err();
+    assert!(matches!(refused, Error::NoCardForKey { .. }), "{refused}");
+    let mut batch = alone;
+    batch.cards[0].engine = EngineChoice::Batch;
+    let refused = Cex::start(&batch).unwrap_err();
+    assert!(matches!(refused, Error::BatchOutsideModule { card: 0 }), "{refused}");
+}

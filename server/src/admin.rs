@@ -1,7 +1,7 @@
 //! The admin socket: questions to a running daemon, and orders about its cards.
 //!
 //! Protocol: over a Unix stream socket the client sends one line, a question (`cards`, `crypto`,
-//! `members` or `status`) or an [`Order`], and the daemon answers with one line of JSON and closes.
+//! `module`, `members` or `status`) or an [`Order`], and the daemon answers with one line of JSON and closes.
 //! An order can take a card or queue online or offline; in a demo or a test it can also break one
 //! on purpose. Nothing else can be changed here: no key, no certificate, no service, no end of the
 //! daemon.
@@ -214,6 +214,7 @@ fn answer(stream: mio::net::UnixStream, source: &dyn Source) -> io::Result<()> {
     let reply = match read_question(&mut stream)?.as_str() {
         "cards" => serde_json::to_string(&source.cards()),
         "crypto" => serde_json::to_string(&source.functions()),
+        "module" => serde_json::to_string(&source.facts()),
         "members" => serde_json::to_string(&source.members()),
         "status" => serde_json::to_string(&source.status()),
         other => serde_json::to_string(&obey(source, other)),
@@ -226,7 +227,7 @@ fn answer(stream: mio::net::UnixStream, source: &dyn Source) -> io::Result<()> {
 fn obey(source: &dyn Source, words: &str) -> Answer {
     let done = match Order::read(words) {
         Some(order) => order.and_then(|order| source.obey(&order)),
-        None => Err("unknown verb; ask for cards, crypto or status".to_owned()),
+        None => Err("unknown verb; ask for cards, crypto, module, members or status".to_owned()),
     };
     done.map_or_else(Answer::Error, Answer::Done)
 }
@@ -280,8 +281,11 @@ mod tests {
     use std::os::unix::net::{UnixListener, UnixStream};
     use std::sync::Arc;
 
+    use engine::compliance::ModeSet;
+
     use super::{Admin, Error, ask};
     use crate::exit::Exit;
+    use crate::fips::facts::Facts;
     use crate::snapshot::{CardRow, FunctionRow, Source, Status};
 
     struct Fixed;
@@ -292,6 +296,9 @@ mod tests {
         }
         fn functions(&self) -> Vec<FunctionRow> {
             Vec::new()
+        }
+        fn facts(&self) -> Facts {
+            Facts::of(&ModeSet::default())
         }
         fn status(&self) -> Status {
             Status {

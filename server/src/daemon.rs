@@ -25,6 +25,7 @@ use crate::admin::{self, Admin};
 use crate::config::Config;
 use crate::config::schema::{InjectedFault, LogTarget};
 use crate::exit::Exit;
+use crate::fips::{self, facts::Facts};
 use crate::net::gauges::Gauges;
 use crate::net::listener;
 use crate::net::worker::{Command, Ended, Worker};
@@ -68,6 +69,14 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+    /// A FIPS mode is on, and what it demands before anything is done does not hold.
+    #[error("mode {modes} is on and nothing is started: {failure}")]
+    Fips {
+        /// The modes.
+        modes: String,
+        /// What does not hold.
+        failure: fips::Failure,
+    },
     /// The system refused a thread, epoll or a socket.
     #[error("{what}: {source}")]
     System {
@@ -94,6 +103,7 @@ impl StartError {
                 io::ErrorKind::NotFound | io::ErrorKind::IsADirectory => Exit::Config,
                 _ => Exit::OsError,
             },
+            Self::Fips { .. } => Exit::Internal,
             Self::System { .. } => Exit::OsError,
         }
     }
@@ -156,9 +166,15 @@ impl Daemon {
     ///
     /// The first thing that is not sound; nothing listens then.
     pub fn start(config: &Config, log: &Log) -> Result<Self, StartError> {
+        if let Some(passed) = self_tests(config)? {
+            log.event(passed_event(config, passed));
+        }
         let runtime = Arc::new(Runtime::build(config)?);
         for failed in runtime.crypto.self_test().failed() {
             let function = failed.function.name();
+            if config.modes().any_fips() {
+                return Err(refused_by_fips(config, fips::failed_since(function)));
+            }
             let text = format!(
                 "{function} failed its known-answer test and is blocked; services do without it: \
                  do not trust this machine"
@@ -310,6 +326,36 @@ impl Daemon {
     }
 }
 
+/// What a FIPS mode demands before anything is done; none where none is on. Once in a process.
+///
+/// # Errors
+/// What does not hold.
+pub fn self_tests(config: &Config) -> Result<Option<&'static fips::Passed>, StartError> {
+    if !config.modes().any_fips() {
+        return Ok(None);
+    }
+    fips::start().map(Some).map_err(|failure| refused_by_fips(config, failure))
+}
+
+fn refused_by_fips(config: &Config, failure: fips::Failure) -> StartError {
+    StartError::Fips { modes: config.modes().to_string(), failure }
+}
+
+fn passed_event(config: &Config, passed: &fips::Passed) -> Event {
+    let modes = config.modes();
+    let facts = Facts::of(&modes);
+    let text = format!(
+        "mode {modes}: {} functions gave their known answers, the integrity of {} is in order",
+        passed.functions,
+        passed.program.display()
+    );
+    Event::new(Level::Info, "fips-start", text)
+        .with("modes", modes.to_string())
+        .with("module", format!("{} {}", facts.module, facts.version))
+        .with("validated", facts.validated)
+        .with("module_alone", facts.module_alone)
+}
+
 fn bind(address: &Address, workers: usize) -> Result<Vec<mio::net::TcpListener>, StartError> {
     listener::bind(address.listen, address.v6_only, workers).map_err(|source| {
         let remedy = match source.kind() {
@@ -362,6 +408,19 @@ fn start_member(
 /// Serves until a signal ends it.
 #[must_use]
 pub fn run(config: &Config) -> Exit {
+    with_log(config, |log| serve(config, log))
+}
+
+/// Says in the log and to whoever started it why it does not serve.
+#[must_use]
+pub fn refuse(config: &Config, error: &StartError) -> Exit {
+    with_log(config, |log| {
+        start_failed(config, log, error);
+        Ok(error.exit())
+    })
+}
+
+fn with_log(config: &Config, work: impl FnOnce(&Log) -> Result<Exit, StartError>) -> Exit {
     let (log, writer) = match Log::start(&config.server.log) {
         Ok(started) => started,
         Err(source) => {
@@ -373,21 +432,22 @@ pub fn run(config: &Config) -> Exit {
             return error.exit();
         }
     };
-    let exit = match serve(config, &log) {
-        Ok(exit) => exit,
-        Err(error) => {
-            let text = format!("{}: {error}", config.file.display());
-            // Whoever started it looks at the terminal, not into the log.
-            if config.server.log.target != LogTarget::Stderr {
-                crate::cli::complain(&format!("adjunct: {text}"));
-            }
-            let event = Event::new(Level::Error, "start-failed", text);
-            log.event(event.with("exit", error.exit().code()));
-            error.exit()
-        }
-    };
+    let exit = work(&log).unwrap_or_else(|error| {
+        start_failed(config, &log, &error);
+        error.exit()
+    });
     writer.finish();
     exit
+}
+
+fn start_failed(config: &Config, log: &Log, error: &StartError) {
+    let text = format!("{}: {error}", config.file.display());
+    // Whoever started it looks at the terminal, not into the log.
+    if config.server.log.target != LogTarget::Stderr {
+        crate::cli::complain(&format!("adjunct: {text}"));
+    }
+    let event = Event::new(Level::Error, "start-failed", text);
+    log.event(event.with("exit", error.exit().code()));
 }
 
 fn serve(config: &Config, log: &Log) -> Result<Exit, StartError> {

@@ -21,7 +21,7 @@ pub enum Exit {
     NoInput,
     /// 69: an address cannot be bound, a name not be resolved, or the admin socket is absent.
     Unavailable,
-    /// 70: an error of this program.
+    /// 70: an error of this program, or a self-test or integrity check of a FIPS mode that failed.
     Internal,
     /// 71: the operating system refused something.
     OsError,
@@ -98,7 +98,7 @@ impl Exit {
             Self::Unavailable => {
                 "address not available, name not resolved, or no daemon at the admin socket"
             }
-            Self::Internal => "internal error",
+            Self::Internal => "internal error, or a failed self-test or integrity check",
             Self::OsError => "the operating system refused something",
             Self::DrainDeadline => "drain deadline passed with connections open",
             Self::Permission => "file may not be read or written",

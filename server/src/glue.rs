@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use engine::certs;
+use engine::compliance::ModeSet;
 use engine::crypto::{Crypto, CryptoConfig, EngineChoice};
 use engine::error::Error;
 
 use crate::config::schema::{Card, Route};
 use crate::config::{BuildFault, CertSummary, Config, Inspect};
 use crate::daemon::StartError;
+use crate::fips::facts::{Facts, module_alone};
 use crate::runtime;
 use crate::snapshot;
 use crate::status::Fresh;
@@ -123,8 +125,10 @@ pub fn fresh(
     cards: &[Card],
     route: Route,
     members: usize,
+    modes: &ModeSet,
 ) -> Result<Box<dyn snapshot::Source>, String> {
-    let config = runtime::crypto_config(cards, route, members);
+    let mut config = runtime::crypto_config(cards, route, members);
+    config.cex.module_alone = module_alone(modes);
     let crypto = Crypto::start(&config).map_err(|error| error.to_string())?;
-    Ok(Box::new(Fresh::new(crypto)))
+    Ok(Box::new(Fresh::new(crypto, Facts::of(modes))))
 }

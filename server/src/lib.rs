@@ -11,6 +11,7 @@ pub mod config;
 pub mod daemon;
 pub mod demo;
 pub mod exit;
+pub mod fips;
 pub mod glue;
 pub mod net;
 pub mod observe;

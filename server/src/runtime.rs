@@ -24,6 +24,7 @@ use crate::admission::{Admission, Peers};
 use crate::backend::{self, Target};
 use crate::config::read_bounded;
 use crate::config::schema::{self, Card, Config, Limits, Network, ProxyProtocol, Route, Timeouts};
+use crate::fips::facts::{Facts, module_alone};
 
 /// A service with what the sockets need of it.
 #[derive(Debug)]
@@ -115,6 +116,7 @@ impl Base {
         crypto.cex.request_timeout = config.cex.reply;
         crypto.modes = config.server.mode.clone();
         crypto.cex.fault_injection = config.server.fault_injection;
+        crypto.cex.module_alone = module_alone(&config.modes());
         let crypto = Crypto::start(&crypto)?;
         let tickets =
             TicketRing::new(config.tickets.rotate, config.tickets.lifetime, Instant::now())
@@ -156,6 +158,8 @@ pub struct Runtime {
     pub execution: Execution,
     /// Most handshakes that may wait for cards in one member.
     pub suspended_max: usize,
+    /// What the cryptographic module is, and which modes are enforced.
+    pub facts: Facts,
 }
 
 impl Runtime {
@@ -202,7 +206,8 @@ impl Runtime {
         let Base { crypto, tickets } = base;
         let execution = execution(config, &crypto)?;
         let admission = Arc::new(Admission::new(config.server.limits, config.server.members()));
-        Ok(Self { crypto, tickets, addresses, admission, execution, suspended_max })
+        let facts = Facts::of(&config.modes());
+        Ok(Self { crypto, tickets, addresses, admission, execution, suspended_max, facts })
     }
 
     /// Ends the threads that run flights; members and cards have ended before.

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::fips::facts::Facts;
 use crate::order::Order;
 
 /// How a card executes requests, and what its batches gain.
@@ -12,6 +13,9 @@ use crate::order::Order;
 pub struct EngineRow {
     /// `single` or `batch`.
     pub name: String,
+    /// Why it is not what the processor could do; empty if it is.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
     /// Executions of 1, 2, 3 and 4 RSA requests.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub batches: Vec<u64>,
@@ -221,6 +225,8 @@ pub trait Source: Send + Sync {
     fn members(&self) -> Vec<MemberRow> {
         Vec::new()
     }
+    /// What the cryptographic module is, and which modes are enforced.
+    fn facts(&self) -> Facts;
     /// State of the daemon.
     fn status(&self) -> Status;
     /// Carries out an order of somebody who may give it.

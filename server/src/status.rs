@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use engine::crypto::{CardStatus, Crypto, Gain, Provider, SelfTest};
 
 use crate::backend::Target;
+use crate::fips::facts::{Facts, WHY_ALONE};
 use crate::net::gauges::Gauges;
 use crate::observe::{Event, Level, Log};
 use crate::order::Order;
@@ -21,6 +22,7 @@ use crate::snapshot::{
 #[must_use]
 pub fn cards(crypto: &Crypto) -> Vec<CardRow> {
     let mut rows = Vec::new();
+    let why = if crypto.module_is_alone() { WHY_ALONE } else { "" };
     for card in crypto.cards().cards {
         let row = CardRow {
             card: card.id,
@@ -38,7 +40,7 @@ pub fn cards(crypto: &Crypto) -> Vec<CardRow> {
             fault: String::new(),
             engine: None,
         };
-        rows.push(CardRow { engine: Some(engine_row(&card)), ..row.clone() });
+        rows.push(CardRow { engine: Some(engine_row(&card, why)), ..row.clone() });
         for queue in card.queues {
             let faults: Vec<String> = queue.faults.iter().map(ToString::to_string).collect();
             rows.push(CardRow {
@@ -55,12 +57,12 @@ pub fn cards(crypto: &Crypto) -> Vec<CardRow> {
     rows
 }
 
-fn engine_row(card: &CardStatus) -> EngineRow {
-    let name = card.engine.to_owned();
+fn engine_row(card: &CardStatus, why: &str) -> EngineRow {
+    let (name, why) = (card.engine.to_owned(), why.to_owned());
     let Some(batch) = &card.batch else {
         let (fill, alone, refused) = (0.0, 0, 0);
         let (batches, self_test, gains) = (Vec::new(), None, Vec::new());
-        return EngineRow { name, batches, fill, alone, refused, self_test, gains };
+        return EngineRow { name, why, batches, fill, alone, refused, self_test, gains };
     };
     let counts = batch.counts;
     let us = |time: Duration| time.as_secs_f64() * 1e6;
@@ -76,6 +78,7 @@ fn engine_row(card: &CardStatus) -> EngineRow {
     let SelfTest { passed, failed, unfit } = batch.self_test;
     EngineRow {
         name,
+        why,
         batches: counts.fills.to_vec(),
         fill,
         alone: counts.alone,
@@ -120,6 +123,7 @@ fn backend(target: &Target) -> BackendRow {
 /// A set started for one command.
 pub struct Fresh {
     crypto: Arc<Crypto>,
+    facts: Facts,
     started: Instant,
 }
 
@@ -132,8 +136,8 @@ impl fmt::Debug for Fresh {
 impl Fresh {
     /// Takes the set over; it is shut down with this value.
     #[must_use]
-    pub fn new(crypto: Arc<Crypto>) -> Self {
-        Self { crypto, started: Instant::now() }
+    pub fn new(crypto: Arc<Crypto>, facts: Facts) -> Self {
+        Self { crypto, facts, started: Instant::now() }
     }
 }
 
@@ -150,6 +154,10 @@ impl Source for Fresh {
 
     fn functions(&self) -> Vec<FunctionRow> {
         functions(&self.crypto)
+    }
+
+    fn facts(&self) -> Facts {
+        self.facts.clone()
     }
 
     fn status(&self) -> Status {
@@ -197,6 +205,10 @@ impl Source for Running {
 
     fn functions(&self) -> Vec<FunctionRow> {
         functions(&self.runtime.crypto)
+    }
+
+    fn facts(&self) -> Facts {
+        self.runtime.facts.clone()
     }
 
     fn members(&self) -> Vec<MemberRow> {

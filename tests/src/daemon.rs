@@ -25,7 +25,7 @@ use crate::wait_until;
 #[macro_export]
 macro_rules! adjunct {
     () => {
-        $crate::daemon::Program::at(env!("CARGO_BIN_EXE_adjunct-under-test"))
+        $crate::daemon::Program::installed(env!("CARGO_BIN_EXE_adjunct-under-test"))
     };
 }
 
@@ -53,6 +53,21 @@ impl Program {
     #[must_use]
     pub fn at(path: &str) -> Self {
         Self { path: PathBuf::from(path) }
+    }
+
+    /// The program at `path` with its integrity file beside it, as after an installation: a start in
+    /// a FIPS mode asks for it.
+    #[must_use]
+    pub fn installed(path: &str) -> Self {
+        static WRITTEN: OnceLock<Mutex<HashSet<PathBuf>>> = OnceLock::new();
+        let program = Self::at(path);
+        let mut written = WRITTEN.get_or_init(Mutex::default).lock().unwrap();
+        // Once for each test process, whatever is there: Cargo may have put back an older build.
+        if written.insert(program.path.clone()) {
+            let _ = program.run(&["integrity", "--write"]).success();
+        }
+        drop(written);
+        program
     }
 
     /// A command line, with the environment of a test run kept away from it.

@@ -27,7 +27,7 @@ Exit codes:
   65  certificate or key data not usable
   66  input file missing
   69  address not available, name not resolved, or no daemon at the admin socket
-  70  internal error
+  70  internal error, or a failed self-test or integrity check
   71  the operating system refused something
   75  drain deadline passed with connections open
   77  file may not be read or written
@@ -51,6 +51,9 @@ pub struct Arguments {
     /// With --version: say what a bug report needs
     #[arg(long, short = 'v')]
     pub verbose: bool,
+    /// With --version: print JSON
+    #[arg(long, requires = "version")]
+    pub json: bool,
     /// Colour the text form of records
     #[arg(long, value_enum, default_value = "auto", global = true)]
     pub color: Color,
@@ -113,10 +116,12 @@ pub enum Command {
     },
     /// List cards and queues as lszcrypt does (they are simulated)
     Cards(Cards),
-    /// List the functions of cpacf with their counters
+    /// List the functions of cpacf with their counters, and what the cryptographic module is
     Crypto(Crypto),
     /// List the pool members of a running daemon with the CPU time of their turns
     Members(Members),
+    /// Check the program against the file beside it, as every start in a FIPS mode does
+    Integrity(Integrity),
     /// Say what a code means: 8/2B00, 402, "alert 40", CSFPPKS, or the name of a rule
     Explain {
         /// The code; several words are taken as one
@@ -222,6 +227,17 @@ pub struct Crypto {
     /// Where from.
     #[command(flatten)]
     pub place: Where,
+}
+
+/// `adjunct integrity`.
+#[derive(Debug, Args)]
+pub struct Integrity {
+    /// Write the file instead: a step of the build or the installation
+    #[arg(long)]
+    pub write: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `adjunct members`.

@@ -11,7 +11,9 @@ use super::args::{self, Color};
 use super::{complain, print, print_json};
 use crate::config::schema::{LogTarget, Service};
 use crate::config::{self, CheckedCertificate, Config, Fault, Inspect, Look, Report, Severity};
+use crate::daemon;
 use crate::exit::Exit;
+use crate::fips;
 use crate::glue;
 use crate::observe::time::rfc3339;
 use crate::provider;
@@ -23,12 +25,28 @@ pub(super) fn run(arguments: &args::Run, color: Color) -> Exit {
         complain(&format!("adjunct: {error}"));
         return Exit::OsError;
     }
+    if let Some(exit) = refuse_untested(arguments, color) {
+        return exit;
+    }
     let report = load(&arguments.config, arguments.log.is_none());
     complain_about(&report);
     let exit = report.exit();
-    let Some(mut config) = report.config else {
+    let Some(config) = report.config else {
         return exit;
     };
+    daemon::run(&as_asked(config, arguments, color))
+}
+
+/// In a FIPS mode nothing is done with a key before everything is tested. What is wrong with the file
+/// is said later, with everything else.
+fn refuse_untested(arguments: &args::Run, color: Color) -> Option<Exit> {
+    let config = config::load_without_files(&arguments.config).config?;
+    let failure = daemon::self_tests(&config).err()?;
+    Some(daemon::refuse(&as_asked(config, arguments, color), &failure))
+}
+
+/// The configuration with what the command line says instead.
+fn as_asked(mut config: Config, arguments: &args::Run, color: Color) -> Config {
     let log = &mut config.server.log;
     log.color = color.into();
     if let Some(target) = &arguments.log {
@@ -40,7 +58,7 @@ pub(super) fn run(arguments: &args::Run, color: Color) -> Exit {
     if let Some(format) = arguments.log_format {
         log.format = format.into();
     }
-    crate::daemon::run(&config)
+    config
 }
 
 /// Says everything that is wrong, or what would be served.
@@ -64,7 +82,24 @@ fn load(file: &Path, log_from_file: bool) -> Report {
         complain(&format!("adjunct: certificates are not looked into: {error}"));
     }
     let inspect = inspector.as_ref().ok().map(|inspector| inspector as &dyn Inspect);
-    config::load(file, &Look { now: SystemTime::now(), inspect, log_from_file })
+    let mut report = config::load(file, &Look { now: SystemTime::now(), inspect, log_from_file });
+    if let Some(config) = &report.config {
+        let faults: Vec<Fault> = refusals(config).collect();
+        if !faults.is_empty() {
+            report.config = None;
+        }
+        report.faults.extend(faults);
+    }
+    report
+}
+
+/// What a mode refuses that does not stand in the file.
+fn refusals(config: &Config) -> impl Iterator<Item = Fault> {
+    let untested = daemon::self_tests(config).err().map(|error| {
+        let remedy = "nothing is served before that is mended";
+        Fault::of_file(&config.file, error.exit(), error.to_string(), remedy)
+    });
+    fips::key_log(config).into_iter().chain(untested)
 }
 
 /// All faults on standard error, then their number.

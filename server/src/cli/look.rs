@@ -1,8 +1,10 @@
 //! `adjunct cards` and `adjunct crypto`: from a running daemon, or from a set started here; and
 //! `adjunct members`, from a running daemon.
 
-use std::path::Path;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
 
+use engine::compliance::ModeSet;
 use engine::crypto::{Fault, Provider, WordError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -12,10 +14,11 @@ use super::{check, complain, print, print_json, tables};
 use crate::admin;
 use crate::config::{self, Config};
 use crate::exit::Exit;
+use crate::fips::facts::Facts;
 use crate::glue;
 use crate::order::{Answer, Order};
 use crate::provider;
-use crate::snapshot::{CardRow, FunctionRow, MemberRow, Source};
+use crate::snapshot::{CardRow, FunctionRow, MemberRow, Source, Status};
 
 pub(super) fn cards(arguments: &Cards) -> Exit {
     if let Some(order) = &arguments.order {
@@ -89,16 +92,43 @@ impl CardsOrder {
 }
 
 pub(super) fn crypto(arguments: &Crypto) -> Exit {
-    look(
-        &arguments.place,
-        "crypto",
-        |set| set.functions(),
-        |rows: &[FunctionRow]| {
-            let portable = rows.iter().any(|row| row.provider == Provider::Portable.name());
-            let remark = provider::remark(Provider::Portable).filter(|_| portable);
-            tables::functions(rows) + &remark.map_or_else(String::new, |it| format!("\n{it}\n"))
-        },
-    )
+    let asked = |place: &Place| -> Result<CryptoAnswer, Exit> {
+        Ok(CryptoAnswer {
+            module: place.ask("module", |set| set.facts())?,
+            functions: place.ask("crypto", |set| set.functions())?,
+        })
+    };
+    match find(&arguments.place).and_then(|place| asked(&place)) {
+        Ok(answer) if arguments.place.json => print_json(&answer),
+        Ok(answer) => {
+            print(&format!("{}{}", tables::functions(&answer.functions), answer.remarks()));
+            Exit::Ok
+        }
+        Err(exit) => exit,
+    }
+}
+
+/// What `adjunct crypto --json` prints.
+#[derive(Serialize)]
+struct CryptoAnswer {
+    module: Facts,
+    functions: Vec<FunctionRow>,
+}
+
+impl CryptoAnswer {
+    /// What stands below the table.
+    fn remarks(&self) -> String {
+        let mut out = "\n".to_owned();
+        for (name, value) in self.module.rows() {
+            // Writing to a String does not fail.
+            let _ = writeln!(out, "{name:<14}{value}");
+        }
+        let portable = self.functions.iter().any(|row| row.provider == Provider::Portable.name());
+        if let Some(remark) = provider::remark(Provider::Portable).filter(|_| portable) {
+            let _ = writeln!(out, "\n{remark}");
+        }
+        out
+    }
 }
 
 /// Only a running daemon has members.
@@ -139,7 +169,7 @@ fn look<Row: Serialize + DeserializeOwned>(
     rows: fn(&dyn Source) -> Vec<Row>,
     table: impl FnOnce(&[Row]) -> String,
 ) -> Exit {
-    match get(place, verb, rows) {
+    match find(place).and_then(|found| found.ask(verb, rows)) {
         Ok(rows) if place.json => print_json(&rows),
         Ok(rows) => {
             print(&table(&rows));
@@ -149,18 +179,31 @@ fn look<Row: Serialize + DeserializeOwned>(
     }
 }
 
+/// What answers: a daemon, or a set of this process.
+enum Place {
+    Daemon(PathBuf),
+    Here(Box<dyn Source>),
+}
+
+impl Place {
+    fn ask<T: DeserializeOwned>(&self, verb: &str, get: fn(&dyn Source) -> T) -> Result<T, Exit> {
+        match self {
+            Self::Daemon(socket) => admin::ask(socket, verb).map_err(fail),
+            Self::Here(set) => Ok(get(&**set)),
+        }
+    }
+}
+
+#[allow(clippy::needless_pass_by_value, reason = "a function for map_err")]
+fn fail(error: admin::Error) -> Exit {
+    complain(&format!("adjunct: {error}"));
+    error.exit()
+}
+
 /// A socket named on the command line must answer; that of the configuration may be absent.
-fn get<Row: DeserializeOwned>(
-    place: &Where,
-    verb: &str,
-    rows: fn(&dyn Source) -> Vec<Row>,
-) -> Result<Vec<Row>, Exit> {
-    let fail = |error: admin::Error| {
-        complain(&format!("adjunct: {error}"));
-        error.exit()
-    };
+fn find(place: &Where) -> Result<Place, Exit> {
     if let Some(socket) = &place.socket {
-        return admin::ask(socket, verb).map_err(fail);
+        return Ok(Place::Daemon(socket.clone()));
     }
     let config = place.config.as_deref().map(read).transpose()?;
     // Should a set be started here, it is that of the configuration.
@@ -170,18 +213,22 @@ fn get<Row: DeserializeOwned>(
         Exit::OsError
     })?;
     if let Some(socket) = config.as_ref().and_then(|config| config.admin_socket.as_ref()) {
-        match admin::ask(socket, verb) {
+        match admin::ask::<Status>(socket, "status") {
+            Ok(_) => return Ok(Place::Daemon(socket.clone())),
             Err(admin::Error::NoDaemon { .. }) => {
                 complain("No daemon is running; the set of the configuration was started anew.");
             }
-            answer => return answer.map_err(fail),
+            Err(error) => return Err(fail(error)),
         }
     }
     let fresh = match &config {
-        Some(config) => glue::fresh(&config.cards, config.route, config.server.members()),
-        None => glue::fresh(&[], config::schema::Route::default(), 1),
+        Some(config) => {
+            let modes = config.modes();
+            glue::fresh(&config.cards, config.route, config.server.members(), &modes)
+        }
+        None => glue::fresh(&[], config::schema::Route::default(), 1, &ModeSet::default()),
     };
-    fresh.map(|source| rows(&*source)).map_err(|reason| {
+    fresh.map(Place::Here).map_err(|reason| {
         complain(&format!("adjunct: {reason}"));
         Exit::Unavailable
     })

@@ -7,6 +7,7 @@
 pub mod args;
 mod check;
 mod explain;
+mod integrity;
 mod look;
 pub mod tables;
 mod version;
@@ -43,6 +44,9 @@ fn usage(error: &clap::Error) -> Exit {
 
 fn run(arguments: Arguments) -> Exit {
     if arguments.version {
+        if arguments.json {
+            return print_json(&version::json(arguments.verbose));
+        }
         print(&version::text(arguments.verbose));
         return Exit::Ok;
     }
@@ -53,6 +57,7 @@ fn run(arguments: Arguments) -> Exit {
         Some(Command::Cards(cards)) => look::cards(&cards),
         Some(Command::Crypto(crypto)) => look::crypto(&crypto),
         Some(Command::Members(members)) => look::members(&members),
+        Some(Command::Integrity(arguments)) => integrity::integrity(&arguments),
         Some(Command::Explain { code, json }) => explain::explain(&code.join(" "), json),
         None => {
             complain("no command given; try `adjunct demo`, or `adjunct --help`");

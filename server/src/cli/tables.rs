@@ -63,6 +63,9 @@ pub fn engines(rows: &[CardRow]) -> String {
         let _ = write!(out, "{:02x}  engine {}", row.card, engine.name);
         let Some(test) = engine.self_test else {
             out.push_str(": one request after the other\n");
+            if !engine.why.is_empty() {
+                let _ = writeln!(out, "    {}", engine.why);
+            }
             continue;
         };
         let counts: Vec<String> = engine.batches.iter().map(ToString::to_string).collect();

@@ -8,6 +8,7 @@ use adjunct_tests::config::{Service, file};
 use adjunct_tests::daemon::Daemon;
 use adjunct_tests::pki::{Kind, Leaf, Pki};
 use adjunct_tests::scene::NAME;
+use serde_json::Value;
 
 /// The variable as the system shows it.
 const MASK: &str = "OPENSSL_ia32cap=~0x200000200000000:~0x60020000000";
@@ -33,7 +34,8 @@ fn serve(provider: &str) -> (Daemon<1>, Vec<FunctionRow>, String) {
         let arguments = [&["crypto", "--socket", place.as_str()], more].concat();
         adjunct!().run(&arguments).success().stdout.clone()
     };
-    let rows = serde_json::from_str(&shown(&["--json"])).unwrap();
+    let answer: Value = serde_json::from_str(&shown(&["--json"])).unwrap();
+    let rows = serde_json::from_value(answer["functions"].clone()).unwrap();
     (daemon, rows, shown(&[]))
 }
 
