@@ -106,8 +106,8 @@ pub enum Error {
     },
     /// The batch engine is asked for by name where the module is to compute alone.
     #[error(
-        "card {card:02x}: engine = \"batch\" computes outside the cryptographic module, which is to \
-         compute alone in a FIPS mode; use \"auto\" or \"single\""
+        "card {card:02x}: engine = \"batch\" computes outside the cryptographic module, which is \
+         to compute alone in a FIPS mode; use \"auto\" or \"single\""
     )]
     BatchOutsideModule {
         /// The card.

@@ -9,7 +9,8 @@
 //! overwrite the record in place has destroyed the plaintext. Then the record goes out as zeros
 //! with a zero tag, which the peer rejects; nothing is ever sent in the clear and no wrong data is
 //! ever accepted. [`Sealer::seal_into`] reads its plaintext from elsewhere and so survives that
-//! too; it also saves the record layer a copy.
+//! too; it also saves the record layer a copy. Where the cryptographic module computes alone
+//! ([`crate::module`]) there is no portable implementation, and zeros go out in both cases.
 //!
 //! Opening may fail; that is an ordinary event (the peer sent garbage) and closes the connection.
 //!

@@ -1,10 +1,10 @@
 //! The cryptographic module below both backends: what it is, and whether it computes alone.
 //!
-//! Purpose: facts about the linked library, each by itself, for whoever reports them; and the switch
-//! for a FIPS mode with the FIPS module linked (feature `fips`), where nothing outside that module
-//! may compute. The fall-backs of this crate are outside, so with [`compute_alone`] there are none:
-//! a record that cannot be sealed becomes one that every peer rejects, hashes and HMACs go on in
-//! the module whatever the gate says, since they cannot fail there.
+//! Purpose: facts about the linked library, each by itself, for whoever reports them; and the
+//! switch for a FIPS mode with the FIPS module linked (feature `fips`), where nothing outside that
+//! module may compute. The fall-backs of this crate are outside, so with [`compute_alone`] there
+//! are none: a record that cannot be sealed becomes one that every peer rejects, hashes and HMACs
+//! go on in the module whatever the gate says, since they cannot fail there.
 //!
 //! What it does not do: say whether a module is *validated*. A certificate of the CMVP is for a
 //! version, a platform and a way to build it; no program can look that up in itself.

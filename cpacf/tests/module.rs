@@ -1,4 +1,5 @@
-//! The module computes alone: no fall-back is outside it, and nothing goes out that it did not seal.
+//! The module computes alone: no fall-back is outside it, and nothing goes out that it did not
+//! seal.
 //!
 //! The switch holds for the whole process, so this is a test of its own.
 

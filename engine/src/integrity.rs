@@ -4,9 +4,9 @@
 //! FIPS mode. The value is compared with one that a build or install step has written.
 //!
 //! What it does not do: keep out somebody who may write the program. The key is published, as those
-//! of OpenSSL's `fipsmodule.cnf` and libgcrypt's `.hmac` files are: whoever may exchange the program
-//! may write a value that fits. Shared libraries and what is in memory are not looked at, and no path
-//! is known here.
+//! of OpenSSL's `fipsmodule.cnf` and libgcrypt's `.hmac` files are: whoever may exchange the
+//! program may write a value that fits. Shared libraries and what is in memory are not looked at,
+//! and no path is known here.
 //!
 //! Source of the idea: FIPS 140-3 section 7.5 (software/firmware security). The form of the file is
 //! that of `openssl dgst -r`, so that a packager who cannot run the program can make it as well.

@@ -1,10 +1,10 @@
 //! The admin socket: questions to a running daemon, and orders about its cards.
 //!
 //! Protocol: over a Unix stream socket the client sends one line, a question (`cards`, `crypto`,
-//! `module`, `members` or `status`) or an [`Order`], and the daemon answers with one line of JSON and closes.
-//! An order can take a card or queue online or offline; in a demo or a test it can also break one
-//! on purpose. Nothing else can be changed here: no key, no certificate, no service, no end of the
-//! daemon.
+//! `module`, `members` or `status`) or an [`Order`], and the daemon answers with one line of JSON
+//! and closes. An order can take a card or queue online or offline; in a demo or a test it can also
+//! break one on purpose. Nothing else can be changed here: no key, no certificate, no service, no
+//! end of the daemon.
 //!
 //! Invariants: the socket has mode 0600, and only root and the user of the daemon are answered
 //! (checked by the credentials of the peer, so that no moment between bind and chmod matters). A

@@ -55,8 +55,8 @@ impl Program {
         Self { path: PathBuf::from(path) }
     }
 
-    /// The program at `path` with its integrity file beside it, as after an installation: a start in
-    /// a FIPS mode asks for it.
+    /// The program at `path` with its integrity file beside it, as after an installation: a start
+    /// in a FIPS mode asks for it.
     #[must_use]
     pub fn installed(path: &str) -> Self {
         static WRITTEN: OnceLock<Mutex<HashSet<PathBuf>>> = OnceLock::new();

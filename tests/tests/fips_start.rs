@@ -38,8 +38,8 @@ impl Installation {
         let built = Path::new(env!("CARGO_BIN_EXE_adjunct-under-test"));
         let directory = TempDir::new_in(built.parent().unwrap()).unwrap();
         let program = directory.path().join("adjunct");
-        // Not a copy: a child that another test starts meanwhile could hold it open for writing, and
-        // what is open for writing cannot be executed.
+        // Not a copy: a child that another test starts meanwhile could hold it open for writing,
+        // and what is open for writing cannot be executed.
         std::fs::hard_link(built, &program).unwrap();
         let pki = Pki::new();
         let leaf = pki.issue("leaf", &Leaf::new(Kind::P256, &[NAME]));

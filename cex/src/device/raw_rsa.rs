@@ -1,6 +1,7 @@
-//! Raw RSA, without padding, over aws-lc-sys (aws-lc-fips-sys with the feature `fips`, so that there
-//! is one library): what the accelerator form needs and aws-lc-rs does not offer, and blinding factors for engines that do not leave the operation to the library. With
-//! the vector kernels (`batch::ifma`) the only file of this crate with `unsafe`.
+//! Raw RSA, without padding, over aws-lc-sys (aws-lc-fips-sys with the feature `fips`, so that
+//! there is one library): what the accelerator form needs and aws-lc-rs does not offer, and
+//! blinding factors for engines that do not leave the operation to the library. With the vector
+//! kernels (`batch::ifma`) the only file of this crate with `unsafe`.
 //!
 //! Invariants:
 //! * A pointer held here is never null and is freed once, on drop.

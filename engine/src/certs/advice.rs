@@ -204,7 +204,8 @@ fn curve_not_offered(chain: &[X509Certificate<'_>]) -> Option<CertFault> {
         CertFault::new(
             "curve-not-offered",
             format!(
-                "the key of `{}` is on P-521: Chrome, Edge and Safari do not offer to verify with it",
+                "the key of `{}` is on P-521: Chrome, Edge and Safari do not offer to verify \
+                 with it",
                 certificate.subject()
             ),
             "use P-256 or P-384 for certificates that browsers shall accept",

@@ -37,8 +37,8 @@ pub(super) fn run(arguments: &args::Run, color: Color) -> Exit {
     daemon::run(&as_asked(config, arguments, color))
 }
 
-/// In a FIPS mode nothing is done with a key before everything is tested. What is wrong with the file
-/// is said later, with everything else.
+/// In a FIPS mode nothing is done with a key before everything is tested. What is wrong with the
+/// file is said later, with everything else.
 fn refuse_untested(arguments: &args::Run, color: Color) -> Option<Exit> {
     let config = config::load_without_files(&arguments.config).config?;
     let failure = daemon::self_tests(&config).err()?;

@@ -1,11 +1,11 @@
 //! The file with the value of the program, beside the program.
 //!
-//! Purpose: `adjunct` is checked against `adjunct.hmac` in the same directory. The file is written by
-//! a build or install step: `adjunct integrity --write`, or `openssl dgst` where the program cannot
-//! run. How the value is made is [`engine::integrity`]'s business.
+//! Purpose: `adjunct` is checked against `adjunct.hmac` in the same directory. The file is written
+//! by a build or install step: `adjunct integrity --write`, or `openssl dgst` where the program
+//! cannot run. How the value is made is [`engine::integrity`]'s business.
 //!
-//! Invariants: what is read is the file that this process was started from, not one that has its name
-//! by now; a value is replaced as a whole or not at all.
+//! Invariants: what is read is the file that this process was started from, not one that has its
+//! name by now; a value is replaced as a whole or not at all.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -35,7 +35,10 @@ macro_rules! remedy {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The program cannot be found or read.
-    #[error("the program itself cannot be read ({path}: {error}); is /proc mounted?", path = path.display())]
+    #[error(
+        "the program itself cannot be read ({path}: {error}); is /proc mounted?",
+        path = path.display()
+    )]
     Program {
         /// Where it was looked for.
         path: PathBuf,

@@ -1,15 +1,15 @@
 //! What a FIPS mode demands before anything listens, and the facts that go with it.
 //!
 //! Purpose: known-answer tests of everything that computes, then the integrity of the program
-//! ([`integrity`]), then a service. What fails is named, and the program ends with 70: there is
-//! no service in an error state. [`facts`] says what the linked module is and what is enforced, each by
-//! itself. A key log is refused wherever a mode is on ([`key_log`]).
+//! ([`integrity`]), then a service. What fails is named, and the program ends with 70: there is no
+//! service in an error state. [`facts`] says what the linked module is and what is enforced, each
+//! by itself. A key log is refused wherever a mode is on ([`key_log`]).
 //!
 //! Invariants: done once in a process, before a private key is read; the function that the
 //! integrity check computes with has passed its own test before.
 //!
-//! What it does not do: validate anything. These are the tests that FIPS 140-3 asks of a module, made
-//! by a program that is none.
+//! What it does not do: validate anything. These are the tests that FIPS 140-3 asks of a module,
+//! made by a program that is none.
 //!
 //! Source: FIPS 140-3 sections 7.5 and 7.10, and its Implementation Guidance 10.3.A.
 
