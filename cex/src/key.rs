@@ -25,6 +25,10 @@ use crate::der::{self, Encoding};
 use crate::device::{batch, raw_rsa};
 use crate::request::{Digest, Hash, Scheme};
 
+mod generate;
+
+pub use generate::{generate, inspect};
+
 /// A NIST curve.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Curve {

@@ -65,7 +65,7 @@ pub use ap::Apqn;
 pub use ap::response::ResponseCode;
 pub use config::{CardConfig, CardType, Config, EngineChoice, NoCard, Verify};
 pub use device::batch::{BatchCounts, Gain, Trial};
-pub use key::{Curve, Handle, Key, KeyKind, SelfTest};
+pub use key::{Curve, Handle, Key, KeyKind, SelfTest, generate, inspect};
 pub use msg::ReplyCode;
 pub use port::Port;
 pub use request::{Cause, Completion, Digest, Failure, Hash, Path, Scheme, SignRequest, Trace};
@@ -156,6 +156,21 @@ pub enum Error {
     /// A signature of it does not verify.
     #[error("private and public part of the {kind} key do not belong together")]
     KeyMismatch {
+        /// Kind of the key.
+        kind: KeyKind,
+    },
+    /// No key pair could be made.
+    #[error("no {kind} key could be generated: the library has no random data or no memory")]
+    Generation {
+        /// Kind of the key.
+        kind: KeyKind,
+    },
+    /// A key pair that was just made does not verify its own signature.
+    #[error(
+        "pairwise consistency test failed: the public part of a new {kind} key does not verify \
+         what the private part signed; the key was thrown away"
+    )]
+    PairwiseTest {
         /// Kind of the key.
         kind: KeyKind,
     },

@@ -30,6 +30,7 @@ pub mod hello;
 pub mod iana;
 pub mod icsf;
 pub mod integrity;
+pub mod keydb;
 pub mod member;
 pub mod pad;
 pub mod power_on;

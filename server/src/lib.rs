@@ -13,6 +13,7 @@ pub mod demo;
 pub mod exit;
 pub mod fips;
 pub mod glue;
+pub mod keydb;
 pub mod net;
 pub mod observe;
 pub mod order;

@@ -24,7 +24,9 @@ use crate::admission::{Admission, Peers};
 use crate::backend::{self, Target};
 use crate::config::read_bounded;
 use crate::config::schema::{self, Card, Config, Limits, Network, ProxyProtocol, Route, Timeouts};
+use crate::exit::Exit;
 use crate::fips::facts::{Facts, module_alone};
+use crate::keydb::{Failure, Store, serve};
 
 /// A service with what the sockets need of it.
 #[derive(Debug)]
@@ -101,6 +103,8 @@ impl Address {
 pub struct Base {
     crypto: Arc<Crypto>,
     tickets: Arc<TicketRing>,
+    /// The key database, until the services are built.
+    store: Option<Store>,
 }
 
 impl Base {
@@ -121,7 +125,8 @@ impl Base {
         let tickets =
             TicketRing::new(config.tickets.rotate, config.tickets.lifetime, Instant::now())
                 .map_err(|error| Error::Cpacf { what: "making a ticket key", error })?;
-        Ok(Self { crypto, tickets })
+        let store = open_keydb(config)?;
+        Ok(Self { crypto, tickets, store })
     }
 
     /// Builds one service.
@@ -134,7 +139,7 @@ impl Base {
         config: &Config,
         service: &schema::Service,
     ) -> Result<Arc<ServiceRuntime>, Error> {
-        service_runtime(config, service, &self.crypto, &self.tickets)
+        service_runtime(config, service, self)
     }
 
     /// Ends the cards.
@@ -203,7 +208,7 @@ impl Runtime {
             .collect();
         let suspended_max =
             config.services.iter().map(|s| s.limits.handshakes).max().unwrap_or_default();
-        let Base { crypto, tickets } = base;
+        let Base { crypto, tickets, .. } = base;
         let execution = execution(config, &crypto)?;
         let admission = Arc::new(Admission::new(config.server.limits, config.server.members()));
         let facts = Facts::of(&config.modes());
@@ -261,14 +266,14 @@ fn accept_proxy(config: &Config, listen: SocketAddr) -> Vec<Network> {
 fn service_runtime(
     config: &Config,
     service: &schema::Service,
-    crypto: &Crypto,
-    tickets: &Arc<TicketRing>,
+    base: &Base,
 ) -> Result<Arc<ServiceRuntime>, Error> {
-    let certificates = service
-        .certificates
-        .iter()
-        .map(|files| load_certificate(&service.name, files, crypto))
-        .collect::<Result<Vec<_>, _>>()?;
+    let Base { crypto, tickets, store } = base;
+    let files = service.certificates.iter();
+    let files = files.map(|files| load_certificate(&service.name, files, crypto));
+    let labels = service.labels.iter();
+    let labels = labels.map(|label| load_label(&service.name, label, store.as_ref(), crypto));
+    let certificates = files.chain(labels).collect::<Result<Vec<_>, _>>()?;
     let spec = ServiceSpec {
         name: service.name.clone(),
         sni: service.sni.clone(),
@@ -317,14 +322,51 @@ fn load_certificate(
     };
     let (cert, key) = (read(&files.cert)?, read(&files.key)?);
     let label = files.cert.display().to_string();
-    certs::load(crypto, &label, &cert, &key, SystemTime::now()).map_err(|faults| {
-        match faults.into_iter().next() {
-            Some(mut fault) => {
-                fault.what = format!("{label}: {}", fault.what);
-                Error::Certificate { service: service.to_owned(), fault }
-            }
-            None => fail("certificate-unusable", label, "run `adjunct check`"),
-        }
+    load_pem(service, &label, &cert, &key, crypto)
+}
+
+/// The key database of the configuration, opened with its stash.
+fn open_keydb(config: &Config) -> Result<Option<Store>, Error> {
+    let Some(settings) = &config.server.keydb else { return Ok(None) };
+    let opened = settings.open(config.modes().any_fips(), SystemTime::now());
+    opened.map(Some).map_err(|failure| of_keydb("[server] keydb", failure))
+}
+
+fn of_keydb(service: &str, failure: Failure) -> Error {
+    let Failure { what, remedy, .. } = failure;
+    let fault = certs::CertFault { rule: "keydb-unusable", what, remedy };
+    Error::Certificate { service: service.to_owned(), fault }
+}
+
+fn load_label(
+    service: &str,
+    label: &str,
+    store: Option<&Store>,
+    crypto: &Crypto,
+) -> Result<Certificate, Error> {
+    let no_database = || Failure::new(Exit::Config, "there is no key database", "name one");
+    let found = store
+        .ok_or_else(no_database)
+        .and_then(|store| Ok((serve::name(store.path(), label), serve::material(store, label)?)));
+    let (name, material) = found.map_err(|failure| of_keydb(service, failure))?;
+    load_pem(service, &name, material.chain.as_bytes(), material.key.as_bytes(), crypto)
+}
+
+fn load_pem(
+    service: &str,
+    name: &str,
+    cert: &[u8],
+    key: &[u8],
+    crypto: &Crypto,
+) -> Result<Certificate, Error> {
+    certs::load(crypto, name, cert, key, SystemTime::now()).map_err(|faults| {
+        let fault = faults.into_iter().next().unwrap_or_else(|| certs::CertFault {
+            rule: "certificate-unusable",
+            what: "it cannot be used".to_owned(),
+            remedy: "run `adjunct check`".to_owned(),
+        });
+        let fault = certs::CertFault { what: format!("{name}: {}", fault.what), ..fault };
+        Error::Certificate { service: service.to_owned(), fault }
     })
 }
 

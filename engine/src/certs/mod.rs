@@ -19,7 +19,7 @@ pub use choose::{ClientNeeds, Resolver, choose};
 pub use client::ClientCertificate;
 pub use client_auth::ClientAuth;
 pub(crate) use client_auth::RefusedClient;
-pub(crate) use dn::text as dn_text;
+pub(crate) use dn::{common_name, text as dn_text};
 pub(crate) use load::time;
 pub use load::{CertFault, Certificate, LOADING, LoadRule, load};
 pub use names::{NameMatch, NamePattern};

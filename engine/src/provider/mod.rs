@@ -23,6 +23,8 @@ pub(crate) mod sign;
 mod suites;
 mod verify;
 
+pub(crate) use verify::SUPPORTED;
+
 use std::borrow::Cow;
 use std::sync::Arc;
 
@@ -84,7 +86,7 @@ pub fn provider(
     Arc::new(CryptoProvider {
         cipher_suites,
         kx_groups,
-        signature_verification_algorithms: verify::SUPPORTED,
+        signature_verification_algorithms: SUPPORTED,
         secure_random: &Random,
         key_provider: &CardOnly,
     })

@@ -61,7 +61,7 @@ verifier!(RSA_PSS_SHA384, RsaPssSha384, RSA_ENCRYPTION, RSA_PSS_SHA384);
 verifier!(RSA_PSS_SHA512, RsaPssSha512, RSA_ENCRYPTION, RSA_PSS_SHA512);
 
 /// Everything webpki may use, and which of it a TLS signature scheme names.
-pub(super) static SUPPORTED: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
+pub(crate) static SUPPORTED: WebPkiSupportedAlgorithms = WebPkiSupportedAlgorithms {
     all: &[
         &ECDSA_P256_SHA256,
         &ECDSA_P256_SHA384,

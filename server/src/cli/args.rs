@@ -122,6 +122,8 @@ pub enum Command {
     Members(Members),
     /// Check the program against the file beside it, as every start in a FIPS mode does
     Integrity(Integrity),
+    /// Keep certificates and keys in a key database
+    Keydb(super::keydb::args::Keydb),
     /// Say what a code means: 8/2B00, 402, "alert 40", CSFPPKS, or the name of a rule
     Explain {
         /// The code; several words are taken as one

@@ -132,11 +132,17 @@ fn overview(config: &Config, certificates: &[CheckedCertificate]) -> String {
         }
         for certificate in certificates.iter().filter(|c| c.service == index) {
             let files = service.certificates.get(certificate.index);
+            let label = certificate.index.checked_sub(service.certificates.len());
+            let label = label.and_then(|nth| service.labels.get(nth));
+            let name = match (files, label) {
+                (Some(files), _) => files.cert.display().to_string(),
+                (None, Some(label)) => format!("label \"{label}\""),
+                (None, None) => String::new(),
+            };
             let summary = &certificate.summary;
             let _ = writeln!(
                 out,
-                "    {}: {}, {}, until {}",
-                files.map_or_else(String::new, |files| files.cert.display().to_string()),
+                "    {name}: {}, {}, until {}",
                 summary.subject,
                 summary.key,
                 rfc3339(summary.not_after),

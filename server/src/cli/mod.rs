@@ -8,6 +8,7 @@ pub mod args;
 mod check;
 mod explain;
 mod integrity;
+pub mod keydb;
 mod look;
 pub mod tables;
 mod version;
@@ -58,6 +59,7 @@ fn run(arguments: Arguments) -> Exit {
         Some(Command::Crypto(crypto)) => look::crypto(&crypto),
         Some(Command::Members(members)) => look::members(&members),
         Some(Command::Integrity(arguments)) => integrity::integrity(&arguments),
+        Some(Command::Keydb(keydb)) => keydb::run(&keydb),
         Some(Command::Explain { code, json }) => explain::explain(&code.join(" "), json),
         None => {
             complain("no command given; try `adjunct demo`, or `adjunct --help`");

@@ -10,6 +10,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::cex;
 use super::fault::Source;
+use super::labels;
 use super::modes;
 use super::reader::{Node, Table};
 use super::schema::{
@@ -28,6 +29,8 @@ pub(super) struct Draft {
     pub(super) log: Option<Range<usize>>,
     /// Where `admin.socket` stands.
     pub(super) admin: Option<Range<usize>>,
+    /// Where `server.keydb` stands.
+    pub(super) keydb: Option<Range<usize>>,
 }
 
 /// Reads the document.
@@ -68,14 +71,20 @@ pub(super) fn read<'a>(source: &'a Source<'a>, document: &'a DeTable<'a>) -> Dra
         server,
         services,
     };
-    let log = within(&top, &["server", "log", "target"]);
-    Draft { config, places, log, admin: socket.map(|node| node.span()) }
+    labels::check_database(source, &config, &places);
+    let log = within(&top, "server", &["log", "target"]);
+    let keydb = within(&top, "server", &["keydb"]);
+    Draft { config, places, log, admin: socket.map(|node| node.span()), keydb }
 }
 
 /// Where a value in nested tables stands.
-fn within(top: &Table<'_>, path: &[&'static str; 3]) -> Option<Range<usize>> {
-    let first = top.get(path[0])?;
-    Some(first.value().get(path[1])?.get_ref().get(path[2])?.span())
+fn within(top: &Table<'_>, first: &'static str, path: &[&'static str]) -> Option<Range<usize>> {
+    let (last, tables) = path.split_last()?;
+    let mut value = top.get(first)?.value();
+    for table in tables {
+        value = value.get(*table)?.get_ref();
+    }
+    Some(value.get(*last)?.span())
 }
 
 /// The elements of a list of tables.
@@ -107,6 +116,7 @@ fn read_server(node: &Node<'_>, directory: &Path) -> Option<Server> {
         fault_injection: table.get("fault_injection").and_then(|n| cex::permission(&n))
             == Some(true),
         limits: service::server_limits(&table),
+        keydb: labels::read_database(&table, directory),
     })
 }
 

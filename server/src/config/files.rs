@@ -16,15 +16,17 @@ use engine::compliance::PolicySet;
 use zeroize::Zeroizing;
 
 use super::fault::{Severity, Source};
+use super::labels;
 use super::schema::{Config, ServerName, Service};
 use super::service::Places;
 use crate::exit::Exit;
+use crate::keydb::Store;
 
 /// No chain or key is anywhere near this size; a larger file is a mistake.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
 /// A certificate that ends sooner gets a warning.
-const SOON: Duration = Duration::from_secs(21 * 86_400);
+pub(super) const SOON: Duration = Duration::from_secs(21 * 86_400);
 
 /// What a certificate says about itself.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,6 +144,7 @@ pub(super) fn check(
     places: &[Places],
     now: SystemTime,
     inspect: Option<&dyn Inspect>,
+    store: Option<&Store>,
 ) -> Vec<CheckedCertificate> {
     let mut checked = Vec::new();
     for (service_index, (service, place)) in services.iter().zip(places).enumerate() {
@@ -162,7 +165,9 @@ pub(super) fn check(
             match inspect.certificate(&cert, &key, now) {
                 Ok(_) if !judged.is_empty() => {}
                 Ok(summary) => {
-                    cert_at.warn_if_ending(&summary, now);
+                    if let Some(what) = warn_if_ending(&summary, now) {
+                        cert_at.fault(Exit::Ok, &what, "renew it");
+                    }
                     for CertFault { rule, what, remedy } in &summary.advice {
                         cert_at.fault(Exit::Ok, &format!("{what} [{rule}]"), remedy);
                     }
@@ -171,7 +176,10 @@ pub(super) fn check(
                 Err(faults) => report(&faults, &cert_at, &key_at),
             }
         }
-        let complete = checked.len() - before == service.certificates.len();
+        let of_labels = labels::check(source, (service_index, service, place), store, now, inspect);
+        checked.extend(of_labels);
+        let wanted = service.certificates.len() + service.labels.len();
+        let complete = checked.len() - before == wanted;
         if complete && inspect.is_some() {
             warn_if_not_covered(source, service, place, &checked[before..]);
         }
@@ -293,23 +301,17 @@ impl At<'_> {
             self.fault(Exit::Ok, "every user can read this private key", "chmod 0600 or 0640");
         }
     }
+}
 
-    fn warn_if_ending(&self, summary: &CertSummary, now: SystemTime) {
-        if let Ok(left) = summary.not_after.duration_since(now)
-            && left < SOON
-        {
-            let days = left.as_secs() / 86_400;
-            self.fault(
-                Exit::Ok,
-                &format!("the certificate of {} ends in {days} days", summary.subject),
-                "renew it",
-            );
-        }
-    }
+/// Said of a certificate that ends soon.
+pub(super) fn warn_if_ending(summary: &CertSummary, now: SystemTime) -> Option<String> {
+    let left = summary.not_after.duration_since(now).ok().filter(|left| *left < SOON)?;
+    let days = left.as_secs() / 86_400;
+    Some(format!("the certificate of {} ends in {days} days", summary.subject))
 }
 
 /// What a mode forbids is a matter of the configuration; everything else of the file.
-fn class(fault: &CertFault) -> Exit {
+pub(super) fn class(fault: &CertFault) -> Exit {
     if fault.is_of_mode() { Exit::Config } else { Exit::Data }
 }
 

@@ -16,6 +16,7 @@ mod client_auth;
 mod fault;
 mod files;
 mod keys;
+mod labels;
 mod modes;
 mod network;
 mod reader;
@@ -30,6 +31,7 @@ mod tls_backend;
 use std::path::Path;
 use std::time::SystemTime;
 
+use engine::compliance::Mode;
 use toml::de::DeTable;
 
 pub use fault::{Fault, Place, Severity};
@@ -97,6 +99,27 @@ pub fn provider_of(file: &Path) -> schema::Provider {
     }
 }
 
+/// The modes that a configuration file asks for, for commands that need nothing else of it.
+///
+/// # Errors
+///
+/// What is wrong with the file, or with the first mode that is none.
+pub fn modes_of(file: &Path) -> Result<Vec<Mode>, String> {
+    let name = file.display();
+    let bytes = read_bounded(file).map_err(|error| format!("{name}: {error}"))?;
+    let text = std::str::from_utf8(&bytes).map_err(|error| format!("{name}: {error}"))?;
+    let document = DeTable::parse(text).map_err(|error| format!("{name}: {}", error.message()))?;
+    let modes = document.get_ref().get("server").and_then(|server| server.get_ref().get("mode"));
+    let Some(modes) = modes.and_then(|modes| modes.get_ref().as_array()) else {
+        return Ok(Vec::new());
+    };
+    let read = |mode: &toml::Spanned<toml::de::DeValue<'_>>| {
+        let text = mode.get_ref().as_str().unwrap_or_default();
+        text.parse::<Mode>().map_err(|error| format!("{name}: {error}"))
+    };
+    modes.iter().map(read).collect()
+}
+
 /// Reads and checks a configuration file, but not the files it names.
 #[must_use]
 pub fn load_without_files(file: &Path) -> Report {
@@ -162,9 +185,13 @@ fn check_text(file: &Path, text: &str, look: Option<&Look<'_>>) -> Report {
     let mut certificates = Vec::new();
     if let Some(&Look { now, inspect, log_from_file }) = look {
         let services = &draft.config.services;
-        certificates = files::check(&source, services, &draft.places, now, inspect);
+        let store = labels::open(&source, &draft.config, draft.keydb.as_ref(), now);
+        let store = store.as_ref();
+        certificates = files::check(&source, services, &draft.places, now, inspect, store);
         targets::check(&source, &draft, log_from_file);
-        if let Some(inspect) = inspect {
+        // A database that cannot be opened has been reported where it is named.
+        let opened = draft.config.server.keydb.is_none() || store.is_some();
+        if let Some(inspect) = inspect.filter(|_| opened) {
             build_services(&source, &draft, inspect);
         }
     }

@@ -16,6 +16,8 @@ use engine::compliance::ModeSet;
 pub use engine::crypto::Provider;
 use engine::crypto::{CardTarget, CryptoConfig, Fault};
 
+use crate::keydb::serve::KeyDatabase;
+
 /// Everything the daemon needs to know.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
@@ -78,6 +80,8 @@ pub struct Server {
     pub fault_injection: bool,
     /// Upper limits of the process.
     pub limits: ServerLimits,
+    /// Key database, whose labels services may name.
+    pub keydb: Option<KeyDatabase>,
 }
 
 /// `[server] limits`: upper limits of all members and services together.
@@ -119,6 +123,7 @@ impl Default for Server {
             drain: Duration::from_secs(30),
             fault_injection: false,
             limits: ServerLimits::default(),
+            keydb: None,
         }
     }
 }
@@ -319,6 +324,8 @@ pub struct Service {
     pub backends: Vec<Backend>,
     /// Certificates and keys; at least one pair.
     pub certificates: Vec<CertificateFiles>,
+    /// Labels of the key database, after the files.
+    pub labels: Vec<String>,
     /// Names this service answers to on its addresses; empty: default of the address.
     pub sni: Vec<ServerName>,
     /// Whether a client must send a name that the service answers to (its `sni`, or when that is

@@ -10,6 +10,7 @@ use super::address;
 use super::backend;
 use super::client_auth;
 use super::keys;
+use super::labels;
 use super::modes;
 use super::network;
 use super::reader::{Node, Table};
@@ -42,6 +43,8 @@ pub(super) struct Places {
     pub(super) sni: Vec<Range<usize>>,
     /// One pair (certificate, key) per element of [`Service::certificates`].
     pub(super) certificates: Vec<(Range<usize>, Range<usize>)>,
+    /// One per element of [`Service::labels`].
+    pub(super) labels: Vec<Range<usize>>,
     /// Of the file of CAs in [`Service::client_auth`].
     pub(super) client_ca: Option<Range<usize>>,
     /// Of the file of CAs in [`Service::tls_backend`].
@@ -60,6 +63,7 @@ pub(super) fn read(
     let table = node.renamed(prefix.clone()).table("service")?;
     let name_node = table.require("name", "give the service a name, e.g. name = \"tn3270\"");
     let name = name_node.as_ref().and_then(service_name).unwrap_or_default();
+    let (labels, label_places) = labels::read_labels(&table);
     let (certificates, certificate_places) = certificates(&table, directory);
     let (listen, listen_places) = listen(&table);
     let allow_remote_plaintext = boolean(&table, "allow_remote_plaintext");
@@ -75,6 +79,7 @@ pub(super) fn read(
         listen,
         backends,
         certificates,
+        labels,
         sni,
         sni_required: required,
         alpn: alpn(&table),
@@ -105,6 +110,7 @@ pub(super) fn read(
         backends: backend_places,
         sni: sni_places,
         certificates: certificate_places,
+        labels: label_places,
         client_ca: client_ca_place,
         backend_ca: tls_ca_place,
     };
@@ -179,9 +185,15 @@ type CertificatePlaces = Vec<(Range<usize>, Range<usize>)>;
 /// `cert` and `key` as two paths, or `cert` as a list of `{ cert, key }`.
 fn certificates(table: &Table<'_>, directory: &Path) -> (Vec<CertificateFiles>, CertificatePlaces) {
     let remedy = "name the PEM file of the certificate chain, e.g. cert = \"tn3270.pem\"";
-    let cert = table.require("cert", remedy);
+    let has_label = table.get("label").is_some();
+    let cert = if has_label { table.get("cert") } else { table.require("cert", remedy) };
     let key = table.get("key");
-    let Some(cert) = cert else { return Default::default() };
+    let Some(cert) = cert else {
+        if let Some(key) = key.filter(|_| has_label) {
+            key.error("there is no `cert` that this could be the key of", "a label has its key");
+        }
+        return Default::default();
+    };
     let is_list = matches!(cert.value(), DeValue::Array(_));
     if is_list && let Some(key) = &key {
         key.error(
