@@ -8,7 +8,14 @@ use criterion::{Criterion, criterion_group, criterion_main};
 
 fn agreement(c: &mut Criterion) {
     let mut group = c.benchmark_group("respond");
-    for name in [Group::X25519MlKem768, Group::X25519, Group::P256, Group::P384, Group::P521] {
+    for name in [
+        Group::X25519MlKem768,
+        Group::P256MlKem768,
+        Group::X25519,
+        Group::P256,
+        Group::P384,
+        Group::P521,
+    ] {
         let client = Ephemeral::generate(name).unwrap();
         group.bench_function(format!("{name:?}"), |b| {
             b.iter(|| respond(name, black_box(client.public())).unwrap());

@@ -1,12 +1,18 @@
-//! Ephemeral key agreement: PCC-Scalar-Multiply, ML-KEM-768 in software, and the hybrid of both.
+//! Ephemeral key agreement: PCC-Scalar-Multiply, ML-KEM-768 in software, and the hybrids of both.
 //!
 //! A client generates an [`Ephemeral`], sends its public share and agrees with the answer. A server
-//! may do the same with the classic groups, or use [`respond`], which is the only way with the
+//! may do the same with the classic groups, or use [`respond`], which is the only way with a
 //! hybrid group: there the server has no key pair, it encapsulates.
 //!
-//! Shares and secrets of the hybrid X25519MLKEM768 are ML-KEM first, X25519 second:
-//! client share = encapsulation key (1184) ‖ u (32), server share = ciphertext (1088) ‖ u (32),
-//! secret = ML-KEM secret (32) ‖ X25519 secret (32).
+//! The halves of the two hybrids lie in different orders: SP 800-56C lets another secret follow an
+//! approved one, so P-256 leads the one hybrid and ML-KEM, not X25519, the other:
+//!
+//! | | client share | server share | secret |
+//! |---|---|---|---|
+//! | X25519MLKEM768 | encapsulation key (1184) ‖ u (32) | ciphertext (1088) ‖ u (32) | ML-KEM ‖ X25519 |
+//! | SecP256r1MLKEM768 | point (65) ‖ encapsulation key | point ‖ ciphertext | ECDH ‖ ML-KEM |
+//!
+//! Both secrets are 32 bytes and 32 bytes.
 //!
 //! Every share comes from a peer. A wrong length is [`Error::Length`]; a point off the curve and
 //! the all-zero result of X25519 are condition code 2 of PCC; points have to be uncompressed. An
@@ -26,6 +32,8 @@ use crate::{ConditionCode, Error, Function};
 /// The first byte of an uncompressed point (SEC 1 section 2.3.3).
 const UNCOMPRESSED: u8 = 4;
 const X25519_LEN: usize = 32;
+/// Of a private key of X25519 and of P-256.
+const SCALAR_LEN: usize = 32;
 const ENCAPSULATION_KEY_LEN: usize = 1184;
 const DECAPSULATION_KEY_LEN: usize = 2400;
 const CIPHERTEXT_LEN: usize = 1088;
@@ -45,6 +53,40 @@ pub enum Group {
     X25519,
     /// ML-KEM-768 with X25519.
     X25519MlKem768,
+    /// NIST P-256 with ML-KEM-768.
+    P256MlKem768,
+}
+
+/// In what order the halves of a hybrid share or secret are written.
+#[derive(Clone, Copy)]
+enum Halves {
+    MlKemFirst,
+    ClassicFirst,
+}
+
+impl Halves {
+    fn join(self, mlkem: &[u8], classic: &[u8]) -> Vec<u8> {
+        let (first, second) = match self {
+            Self::MlKemFirst => (mlkem, classic),
+            Self::ClassicFirst => (classic, mlkem),
+        };
+        // At full capacity from the start: growing would leave a copy of a secret behind.
+        let mut joined = Vec::with_capacity(first.len() + second.len());
+        joined.extend_from_slice(first);
+        joined.extend_from_slice(second);
+        joined
+    }
+
+    /// The half of ML-KEM, `mlkem_len` bytes of a share that was measured, and the classic half.
+    fn split(self, share: &[u8], mlkem_len: usize) -> (&[u8], &[u8]) {
+        match self {
+            Self::MlKemFirst => share.split_at(mlkem_len),
+            Self::ClassicFirst => {
+                let (classic, mlkem) = share.split_at(share.len() - mlkem_len);
+                (mlkem, classic)
+            }
+        }
+    }
 }
 
 impl Group {
@@ -52,34 +94,52 @@ impl Group {
     #[must_use]
     pub const fn function(self) -> Function {
         match self {
-            Self::P256 => Function::PccScalarMultiplyP256,
+            Self::P256 | Self::P256MlKem768 => Function::PccScalarMultiplyP256,
             Self::P384 => Function::PccScalarMultiplyP384,
             Self::P521 => Function::PccScalarMultiplyP521,
             Self::X25519 | Self::X25519MlKem768 => Function::PccScalarMultiplyX25519,
         }
     }
 
+    /// Whether ML-KEM is one half of it. Such a group is defined for TLS 1.3 alone.
+    #[must_use]
+    pub const fn is_hybrid(self) -> bool {
+        self.halves().is_some()
+    }
+
+    /// The classic group that is a half of it, or that it is.
+    #[must_use]
+    pub const fn classic(self) -> Self {
+        match self {
+            Self::X25519MlKem768 => Self::X25519,
+            Self::P256MlKem768 => Self::P256,
+            Self::P256 | Self::P384 | Self::P521 | Self::X25519 => self,
+        }
+    }
+
     /// Bytes of a client's share.
     #[must_use]
     pub const fn client_share_len(self) -> usize {
-        match self {
-            Self::X25519MlKem768 => ENCAPSULATION_KEY_LEN + X25519_LEN,
-            _ => self.point_len(),
-        }
+        self.point_len() + if self.is_hybrid() { ENCAPSULATION_KEY_LEN } else { 0 }
     }
 
     /// Bytes of a server's share.
     #[must_use]
     pub const fn server_share_len(self) -> usize {
+        self.point_len() + if self.is_hybrid() { CIPHERTEXT_LEN } else { 0 }
+    }
+
+    const fn halves(self) -> Option<Halves> {
         match self {
-            Self::X25519MlKem768 => CIPHERTEXT_LEN + X25519_LEN,
-            _ => self.point_len(),
+            Self::X25519MlKem768 => Some(Halves::MlKemFirst),
+            Self::P256MlKem768 => Some(Halves::ClassicFirst),
+            Self::P256 | Self::P384 | Self::P521 | Self::X25519 => None,
         }
     }
 
     const fn point_len(self) -> usize {
         match self {
-            Self::P256 => 65,
+            Self::P256 | Self::P256MlKem768 => 65,
             Self::P384 => 97,
             Self::P521 => 133,
             Self::X25519 | Self::X25519MlKem768 => X25519_LEN,
@@ -88,7 +148,7 @@ impl Group {
 
     const fn curve(self) -> Curve {
         match self {
-            Self::P256 => Curve::P256,
+            Self::P256 | Self::P256MlKem768 => Curve::P256,
             Self::P384 => Curve::P384,
             Self::P521 => Curve::P521,
             Self::X25519 | Self::X25519MlKem768 => Curve::X25519,
@@ -115,7 +175,7 @@ impl fmt::Debug for Secret {
 pub struct Ephemeral {
     group: Group,
     point: Point,
-    mlkem: Option<Decapsulator>,
+    mlkem: Option<(Halves, Decapsulator)>,
     share: Vec<u8>,
 }
 
@@ -128,41 +188,41 @@ impl Ephemeral {
     /// if no random data can be had.
     pub fn generate(group: Group) -> Result<Self, Error> {
         let point = Point::generate(group)?;
-        if group != Group::X25519MlKem768 {
+        let Some(halves) = group.halves() else {
             let share = point.public.clone();
             return Ok(Self { group, point, mlkem: None, share });
-        }
+        };
         let call = Call::begin_in_hybrid(Function::MlKem768)?;
         let mlkem = Decapsulator::generate().map_err(|_| no_random_data())?;
-        let mut share = mlkem.public().map_err(|_| mlkem_failed())?;
+        let key = mlkem.public().map_err(|_| mlkem_failed())?;
         call.done(0);
-        share.extend_from_slice(&point.public);
-        Ok(Self { group, point, mlkem: Some(mlkem), share })
+        let share = halves.join(&key, &point.public);
+        Ok(Self { group, point, mlkem: Some((halves, mlkem)), share })
     }
 
     /// Takes a known private key: for known-answer tests, never for a handshake.
     ///
-    /// It is the big-endian scalar, the 32 bytes of X25519, or for the hybrid group the ML-KEM
-    /// decapsulation key (2400) ‖ the X25519 key (32).
+    /// It is the big-endian scalar, the 32 bytes of X25519, or for a hybrid group the ML-KEM
+    /// decapsulation key (2400) ‖ the key of the classic half (32).
     ///
     /// # Errors
-    /// [`Error::InvalidKey`] if it is no key of the group; [`Error::Length`] for the hybrid group.
+    /// [`Error::InvalidKey`] if it is no key of the group; [`Error::Length`] for a hybrid group.
     pub fn from_private_key(group: Group, private: &[u8]) -> Result<Self, Error> {
-        if group != Group::X25519MlKem768 {
+        let Some(halves) = group.halves() else {
             let point = Point::import(group, private)?;
             let share = point.public.clone();
             return Ok(Self { group, point, mlkem: None, share });
-        }
-        let len = DECAPSULATION_KEY_LEN + X25519_LEN;
+        };
+        let len = DECAPSULATION_KEY_LEN + SCALAR_LEN;
         expect_len(Function::MlKem768, "private key", len, private)?;
-        let (mlkem, x25519) = private.split_at(DECAPSULATION_KEY_LEN);
-        let point = Point::import(group, x25519)?;
+        let (mlkem, classic) = private.split_at(DECAPSULATION_KEY_LEN);
+        let point = Point::import(group, classic)?;
         let reason = "not accepted by the provider";
         let decapsulator = Decapsulator::import(mlkem)
             .map_err(|_| Error::InvalidKey { function: Function::MlKem768, reason })?;
-        let mut share = mlkem[ENCAPSULATION_KEY_AT..][..ENCAPSULATION_KEY_LEN].to_vec();
-        share.extend_from_slice(&point.public);
-        Ok(Self { group, point, mlkem: Some(decapsulator), share })
+        let key = &mlkem[ENCAPSULATION_KEY_AT..][..ENCAPSULATION_KEY_LEN];
+        let share = halves.join(key, &point.public);
+        Ok(Self { group, point, mlkem: Some((halves, decapsulator)), share })
     }
 
     /// The group.
@@ -177,10 +237,10 @@ impl Ephemeral {
         &self.share
     }
 
-    /// The classic half of a hybrid pair and its share, for a peer that knows only X25519.
+    /// The classic half of a hybrid pair and its share, for a peer that knows only that.
     #[must_use]
     pub fn hybrid_component(&self) -> Option<(Group, &[u8])> {
-        self.mlkem.is_some().then_some((Group::X25519, self.point.public.as_slice()))
+        self.mlkem.is_some().then_some((self.group.classic(), self.point.public.as_slice()))
     }
 
     /// Agrees with the peer's share.
@@ -188,16 +248,16 @@ impl Ephemeral {
     /// # Errors
     /// See the module text.
     pub fn agree(self, peer: &[u8]) -> Result<Secret, Error> {
-        let Some(mlkem) = &self.mlkem else { return self.point.multiply(peer) };
+        let Some((halves, mlkem)) = &self.mlkem else { return self.point.multiply(peer) };
         let function = Function::MlKem768;
         expect_len(function, "server share", self.group.server_share_len(), peer)?;
-        let (ciphertext, point) = peer.split_at(CIPHERTEXT_LEN);
+        let (ciphertext, point) = halves.split(peer, CIPHERTEXT_LEN);
         let call = Call::begin_in_hybrid(function)?;
         let mut secret = mlkem.decapsulate(ciphertext).map_err(|_| mlkem_failed())?;
         call.corrupt(&mut secret);
         call.done(0);
         let classic = self.point.multiply(point)?;
-        Ok(concat(&secret, &classic))
+        Ok(Secret(Zeroizing::new(halves.join(&secret, &classic.0))))
     }
 
     /// Agrees with a peer that chose the classic half of a hybrid pair.
@@ -210,7 +270,7 @@ impl Ephemeral {
             return Err(Error::InvalidKey { function, reason: "not a hybrid key pair" });
         }
         // What was generated for the hybrid would now be used alone.
-        let _ = Call::begin(Function::PccScalarMultiplyX25519)?;
+        let _ = Call::begin(self.group.function())?;
         self.point.multiply(peer)
     }
 }
@@ -227,24 +287,24 @@ impl fmt::Debug for Ephemeral {
 /// # Errors
 /// See the module text; [`Error::Blocked`] if a function of the group is blocked.
 pub fn respond(group: Group, client_share: &[u8]) -> Result<(Vec<u8>, Secret), Error> {
-    if group != Group::X25519MlKem768 {
+    let Some(halves) = group.halves() else {
         let point = Point::generate(group)?;
         let secret = point.multiply(client_share)?;
         return Ok((point.public, secret));
-    }
+    };
     let function = Function::MlKem768;
     expect_len(function, "client share", group.client_share_len(), client_share)?;
-    let (key, peer_point) = client_share.split_at(ENCAPSULATION_KEY_LEN);
+    let (key, peer_point) = halves.split(client_share, ENCAPSULATION_KEY_LEN);
     let call = Call::begin_in_hybrid(function)?;
     let reason = "fails the modulus check of FIPS 203";
-    let (mut share, mut secret) =
+    let (ciphertext, mut secret) =
         encapsulate(key).map_err(|_| Error::InvalidKey { function, reason })?;
     call.corrupt(&mut secret);
     call.done(0);
     let point = Point::generate(group)?;
     let classic = point.multiply(peer_point)?;
-    share.extend_from_slice(&point.public);
-    Ok((share, concat(&secret, &classic)))
+    let share = halves.join(&ciphertext, &point.public);
+    Ok((share, Secret(Zeroizing::new(halves.join(&secret, &classic.0)))))
 }
 
 /// A scalar on one curve with the point that belongs to it.
@@ -256,9 +316,10 @@ struct Point {
 
 impl Point {
     fn call(group: Group) -> Result<Call, Error> {
-        match group {
-            Group::X25519MlKem768 => Call::begin_in_hybrid(group.function()),
-            _ => Call::begin(group.function()),
+        if group.is_hybrid() {
+            Call::begin_in_hybrid(group.function())
+        } else {
+            Call::begin(group.function())
         }
     }
 
@@ -296,14 +357,6 @@ impl Point {
         call.corrupt(&mut secret);
         Ok(Secret(secret))
     }
-}
-
-fn concat(mlkem: &[u8], classic: &Secret) -> Secret {
-    // At full capacity from the start: growing would leave a copy behind.
-    let mut secret = Vec::with_capacity(mlkem.len() + classic.0.len());
-    secret.extend_from_slice(mlkem);
-    secret.extend_from_slice(&classic.0);
-    Secret(Zeroizing::new(secret))
 }
 
 /// The only way in which making a key pair can fail.

@@ -7,8 +7,14 @@ use cpacf::kdsa::{Curve, ProtectedKey};
 use cpacf::verify::{Algorithm, verify};
 use cpacf::{ConditionCode, Error, aead, prno};
 
-const GROUPS: [Group; 5] =
-    [Group::P256, Group::P384, Group::P521, Group::X25519, Group::X25519MlKem768];
+const GROUPS: [Group; 6] = [
+    Group::P256,
+    Group::P384,
+    Group::P521,
+    Group::X25519,
+    Group::X25519MlKem768,
+    Group::P256MlKem768,
+];
 
 fn cc2(group: Group) -> Error {
     Error::ConditionCode { function: group.function(), cc: ConditionCode::Two }
@@ -36,6 +42,10 @@ fn the_classic_half_of_a_hybrid_pair_can_be_used_alone() {
     let clients = client.agree_hybrid_component(&answer).unwrap();
     assert_eq!(clients.as_ref(), servers.as_ref());
 
+    let client = Ephemeral::generate(Group::P256MlKem768).unwrap();
+    let (group, share) = client.hybrid_component().unwrap();
+    assert_eq!((group, share), (Group::P256, &client.public()[..65]));
+
     let classic = Ephemeral::generate(Group::X25519).unwrap();
     assert!(classic.hybrid_component().is_none());
     assert!(matches!(classic.agree_hybrid_component(&[9; 32]), Err(Error::InvalidKey { .. })));
@@ -44,7 +54,10 @@ fn the_classic_half_of_a_hybrid_pair_can_be_used_alone() {
 #[test]
 fn shares_of_every_wrong_length_are_refused() {
     for group in GROUPS {
-        for wrong in [0, 1, 31, 33, 64, 66, 96, 132, 134, 1088, 1119, 1121, 1184, 1215, 1217] {
+        for wrong in [
+            0, 1, 31, 33, 64, 66, 96, 132, 134, 1088, 1119, 1121, 1152, 1154, 1184, 1215, 1217,
+            1248, 1250,
+        ] {
             let share = vec![4; wrong];
             assert!(matches!(respond(group, &share), Err(Error::Length { .. })), "{group:?}");
             let key = Ephemeral::generate(group).unwrap();
@@ -103,6 +116,27 @@ fn an_encapsulation_key_beyond_the_modulus_is_refused() {
         respond(Group::X25519MlKem768, &share),
         Err(Error::InvalidKey { function: cpacf::Function::MlKem768, .. })
     ));
+    let client = Ephemeral::generate(Group::P256MlKem768).unwrap();
+    let mut share = client.public().to_vec();
+    share[65..68].fill(0xff);
+    assert!(matches!(
+        respond(Group::P256MlKem768, &share),
+        Err(Error::InvalidKey { function: cpacf::Function::MlKem768, .. })
+    ));
+}
+
+#[test]
+fn a_bad_point_in_a_hybrid_share_is_condition_code_2() {
+    let client = Ephemeral::generate(Group::P256MlKem768).unwrap();
+    let mut share = client.public().to_vec();
+    share[64] ^= 1;
+    assert_eq!(respond(Group::P256MlKem768, &share).unwrap_err(), cc2(Group::P256MlKem768));
+    share[64] ^= 1;
+    share[0] = 6 | (share[64] & 1);
+    assert_eq!(respond(Group::P256MlKem768, &share).unwrap_err(), cc2(Group::P256MlKem768));
+    let (mut answer, _) = respond(Group::P256MlKem768, client.public()).unwrap();
+    answer[64] ^= 1;
+    assert_eq!(client.agree(&answer).unwrap_err(), cc2(Group::P256MlKem768));
 }
 
 #[test]
@@ -113,6 +147,13 @@ fn a_changed_ciphertext_gives_another_secret_and_no_error() {
     let clients = client.agree(&share).unwrap();
     assert_ne!(clients.as_ref()[..32], servers.as_ref()[..32]);
     assert_eq!(clients.as_ref()[32..], servers.as_ref()[32..]);
+
+    let client = Ephemeral::generate(Group::P256MlKem768).unwrap();
+    let (mut share, servers) = respond(Group::P256MlKem768, client.public()).unwrap();
+    share[65] ^= 1;
+    let clients = client.agree(&share).unwrap();
+    assert_eq!(clients.as_ref()[..32], servers.as_ref()[..32]);
+    assert_ne!(clients.as_ref()[32..], servers.as_ref()[32..]);
 }
 
 #[test]

@@ -325,3 +325,18 @@ fn prf_384() -> Outcome {
 fn prf_512() -> Outcome {
     prf(Hash::Sha512, &v::PRF512_SECRET, [&v::PRF512_SEED1, &v::PRF512_SEED2], &v::PRF512_OUT)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_hybrid_with_p_256_has_its_halves_in_the_order_of_the_draft() {
+        let private = [&mlkem::DECAPSULATION_KEY[..], &v::ECDH256_PRIVATE].concat();
+        let peer = [&v::ECDH256_PEER[..], &mlkem::CIPHERTEXT].concat();
+        let secret = [&v::ECDH256_SECRET[..], &mlkem::SECRET].concat();
+        assert!(matches!(pcc(Group::P256MlKem768, &private, &peer, &secret), Ok(())));
+        let swapped = [&mlkem::SECRET[..], &v::ECDH256_SECRET].concat();
+        assert!(pcc(Group::P256MlKem768, &private, &peer, &swapped).is_err());
+    }
+}

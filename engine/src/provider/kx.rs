@@ -11,9 +11,11 @@ use rustls::{Error, NamedGroup, PeerMisbehaved, ProtocolVersion};
 
 use crate::icsf;
 
-/// All groups in our order of preference: the hybrid first, then the cheap ones.
+/// All groups in our order of preference: the hybrids first, then the cheap ones. The hybrid with
+/// X25519 leads because more clients know it.
 pub(super) const ALL: &[&dyn SupportedKxGroup] = &[
     &Exchange { group: Group::X25519MlKem768, name: NamedGroup::X25519MLKEM768 },
+    &Exchange { group: Group::P256MlKem768, name: NamedGroup::secp256r1MLKEM768 },
     &Exchange { group: Group::X25519, name: NamedGroup::X25519 },
     &Exchange { group: Group::P256, name: NamedGroup::secp256r1 },
     &Exchange { group: Group::P384, name: NamedGroup::secp384r1 },
@@ -30,6 +32,9 @@ pub(super) fn is_restricted(name: NamedGroup) -> bool {
         NamedGroup::secp256r1 => alone(Group::P256),
         NamedGroup::secp384r1 => alone(Group::P384),
         NamedGroup::secp521r1 => alone(Group::P521),
+        NamedGroup::secp256r1MLKEM768 => {
+            half(Function::MlKem768) || half(Function::PccScalarMultiplyP256)
+        }
         _ => half(Function::MlKem768) || half(Function::PccScalarMultiplyX25519),
     }
 }
@@ -80,8 +85,8 @@ impl SupportedKxGroup for Exchange {
     }
 
     fn usable_for_version(&self, version: ProtocolVersion) -> bool {
-        // The hybrid is defined for TLS 1.3 alone.
-        self.group != Group::X25519MlKem768 || version == ProtocolVersion::TLSv1_3
+        // The hybrids are defined for TLS 1.3 alone.
+        !self.group.is_hybrid() || version == ProtocolVersion::TLSv1_3
     }
 }
 

@@ -570,7 +570,8 @@ pub const SUITES: [Suite; 9] = [
 ];
 
 /// Every key exchange group, in the default order.
-pub const GROUPS: [&str; 5] = ["X25519MLKEM768", "x25519", "secp256r1", "secp384r1", "secp521r1"];
+pub const GROUPS: [&str; 6] =
+    ["X25519MLKEM768", "SecP256r1MLKEM768", "x25519", "secp256r1", "secp384r1", "secp521r1"];
 
 #[cfg(test)]
 mod tests {

@@ -216,8 +216,13 @@ fn shake(client: &Client, address: SocketAddr) -> Result<(), u8> {
 #[test]
 fn each_group_and_version_alone_against_each_mode_from_rustls() {
     let (pki, backend) = (Pki::new(), Backend::http());
-    let groups: [&'static dyn SupportedKxGroup; 4] =
-        [kx_group::X25519MLKEM768, kx_group::X25519, kx_group::SECP256R1, kx_group::SECP384R1];
+    let groups: [&'static dyn SupportedKxGroup; 5] = [
+        kx_group::X25519MLKEM768,
+        kx_group::SECP256R1MLKEM768,
+        kx_group::X25519,
+        kx_group::SECP256R1,
+        kx_group::SECP384R1,
+    ];
     for modes in sets() {
         let policy = policy(&modes);
         let mut daemon = start(&pki, backend.address, &line("mode", &modes));

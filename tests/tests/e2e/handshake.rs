@@ -55,6 +55,12 @@ fn the_hybrid_group_is_taken_when_the_client_prefers_it() {
     assert_eq!(tls.group(), "X25519MLKEM768");
     assert_eq!(tls.talk(b"hello").unwrap(), b"hello");
     daemon.completed().expect("tls.curve", "X25519MLKEM768");
+    let groups = vec![kx_group::SECP256R1MLKEM768, kx_group::SECP256R1];
+    let client = Client::offering(&pki, Offer { groups, ..Offer::default() });
+    let tls = client.connect(daemon.address(), NAME).unwrap();
+    assert_eq!(tls.group(), "secp256r1MLKEM768", "as rustls spells it");
+    assert_eq!(tls.talk(b"hello").unwrap(), b"hello");
+    daemon.completed().expect("tls.curve", "SecP256r1MLKEM768");
 }
 
 #[test]
@@ -63,6 +69,7 @@ fn every_group_works_alone_and_after_a_hello_retry() {
     let Scene { mut daemon, pki } = scene::one(&adjunct!(), echo.address, &[]);
     for (group, name) in [
         (kx_group::X25519MLKEM768, "X25519MLKEM768"),
+        (kx_group::SECP256R1MLKEM768, "SecP256r1MLKEM768"),
         (kx_group::X25519, "x25519"),
         (kx_group::SECP256R1, "secp256r1"),
         (kx_group::SECP384R1, "secp384r1"),
@@ -77,6 +84,13 @@ fn every_group_works_alone_and_after_a_hello_retry() {
     let tls = Client::new(&pki).connect(daemon.address(), NAME).unwrap();
     assert_eq!(tls.talk(b"hello").unwrap(), b"hello");
     daemon.completed().expect("tls.curve", "secp384r1");
+    let hybrid = ["versions = [\"1.3\"]", "groups = [\"SecP256r1MLKEM768\"]"];
+    let Scene { mut daemon, pki } = scene::one(&adjunct!(), echo.address, &hybrid);
+    let groups = vec![kx_group::X25519, kx_group::SECP256R1MLKEM768];
+    let client = Client::offering(&pki, Offer { groups, ..Offer::default() });
+    let tls = client.connect(daemon.address(), NAME).unwrap();
+    assert_eq!(tls.talk(b"hello").unwrap(), b"hello");
+    daemon.completed().expect("tls.curve", "SecP256r1MLKEM768");
 }
 
 #[test]
