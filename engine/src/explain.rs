@@ -68,7 +68,7 @@ pub fn explain(input: &str) -> Result<Vec<Explanation>, UnknownCode> {
         let word = rest.split_whitespace().next().unwrap_or_default();
         let alert = word.parse().ok().map(Alert).or_else(|| Alert::from_name(word));
         found.extend(alert.map(of_alert));
-    } else if let Some(number) = text.to_ascii_lowercase().strip_prefix("gsk ") {
+    } else if let Some(number) = after_family(text) {
         let number = number.split_whitespace().next().and_then(|word| word.parse().ok());
         found.extend(number.map(GskCode).and_then(of_gsk));
     } else {
@@ -79,6 +79,14 @@ pub fn explain(input: &str) -> Result<Vec<Explanation>, UnknownCode> {
         return Err(UnknownCode { input: text.to_owned(), near: near(text) });
     }
     Ok(found)
+}
+
+/// What follows `GSK` or `AT-TLS`, as records print a code.
+fn after_family(text: &str) -> Option<&str> {
+    ["GSK ", "AT-TLS "].into_iter().find_map(|family| {
+        let (start, rest) = text.split_at_checked(family.len())?;
+        start.eq_ignore_ascii_case(family).then_some(rest)
+    })
 }
 
 /// Every code that a bare number may stand for.
@@ -196,19 +204,25 @@ fn of_icsf(code: &Code) -> Explanation {
 fn of_gsk(code: GskCode) -> Option<Explanation> {
     let row = code.row()?;
     let by_rule: Vec<_> = rules::ALL.iter().filter(|rule| rule.gsk == Some(code)).collect();
-    let action = match (by_rule.as_slice(), code.alert()) {
-        ([rule], _) => format!("rule {}: {}", rule.name, rule.hint),
-        ([], Some(alert)) => format!("goes with {alert}"),
-        ([], None) if !row.occurs => "this program does not report it".to_owned(),
-        ([], None) => "see the messages of the connection".to_owned(),
-        (several, _) => {
+    let action = match by_rule.as_slice() {
+        [rule] => format!("rule {}: {}", rule.name, rule.hint),
+        [] => row.action.to_owned(),
+        several => {
             let names: Vec<&str> = several.iter().map(|rule| rule.name).collect();
-            format!("the record names the rule; explain that: {}", names.join(", "))
+            let names = names.join(", ");
+            format!("{}; the record names the rule, explain that: {names}", row.action)
         }
     };
+    let mut meaning = row.meaning.to_owned();
+    if let Some(alert) = code.alert() {
+        meaning.push_str(&format!(" (goes with {alert})"));
+    }
+    if !row.occurs {
+        meaning.push_str("; this program does not report it");
+    }
     Some(Explanation {
         title: code.to_string(),
-        meaning: row.meaning.to_owned(),
+        meaning,
         action,
         source: match (row.standing, code.is_attls()) {
             (Standing::Published, false) => "System SSL function return codes",
@@ -423,7 +437,10 @@ mod tests {
             assert_eq!(titles(&code.short()).len(), 1, "{}", code.short());
         }
         for row in gsk::TABLE.iter().chain(gsk::ATTLS_TABLE) {
-            assert!(explain(row.name).is_ok() && explain(&row.code.0.to_string()).is_ok());
+            let title = row.code.to_string();
+            for input in [row.name.to_owned(), row.code.0.to_string(), title.clone()] {
+                assert!(titles(&input).contains(&title), "{input}");
+            }
         }
         let of_modes = compliance::rules().map(|rule| rule.name);
         let names = rules::ALL.iter().map(|r| r.name).chain(load_rules().map(|r| r.name));

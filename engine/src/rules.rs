@@ -281,7 +281,7 @@ rules! {
         "records without data came in numbers that no sound client sends"
         "the client floods us with key updates, warnings or empty records; look what it is";
     RENEGOTIATION "renegotiation" PEER Aborted
-        ERR_RENEGOTIATION_INDICATION NO_RENEGOTIATION
+        ERR_NO_NEGOTIATION NO_RENEGOTIATION
         "the client asked for renegotiation, which is not served"
         "switch renegotiation off in the client, or use TLS 1.3";
     PEER_ALERT "peer-alert" PEER Refused ERR_UNKNOWN_ALERT none

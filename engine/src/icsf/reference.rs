@@ -30,7 +30,7 @@ pub fn reference() -> String {
 const INTRODUCTION: &str = "\
 # Codes
 
-<!-- Generated from engine/src: icsf/table.rs, gsk.rs, alert.rs, rules.rs and
+<!-- Generated from engine/src: icsf/table.rs, gsk/codes.rs, alert.rs, rules.rs and
      compliance/rule.rs; do not edit. -->
 
 Every failure of a crypto operation carries a callable service, a return code and a reason code,
@@ -111,9 +111,9 @@ fn services(page: &mut String) {
 
 fn system_ssl(page: &mut String) {
     page.push_str(
-        "## System SSL and AT-TLS codes\n\nAn asterisk marks number and meaning that are general \
-         knowledge and stand in no text we could read.\n\n\
-         | Code | Name | Meaning | Alert |\n| --- | --- | --- | --- |\n",
+        "## System SSL and AT-TLS codes\n\nAn asterisk marks number, name and meaning that are \
+         general knowledge and stand in no text we could read.\n\n\
+         | Code | Name | Meaning | Action | Alert |\n| --- | --- | --- | --- | --- |\n",
     );
     for row in gsk::TABLE.iter().chain(gsk::ATTLS_TABLE) {
         let doubt = if row.standing == Standing::Recalled { "*" } else { "" };
@@ -125,11 +125,12 @@ fn system_ssl(page: &mut String) {
         };
         let _ = writeln!(
             page,
-            "| {}{} | `{}` | {} | {} |",
+            "| {}{} | `{}` | {} | {} | {} |",
             emphasis(&row.code.0.to_string(), row.occurs),
             doubt,
             row.name,
             cell(row.meaning),
+            cell(row.action),
             alert
         );
     }
