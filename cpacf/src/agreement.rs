@@ -9,10 +9,10 @@
 //!
 //! | | client share | server share | secret |
 //! |---|---|---|---|
-//! | X25519MLKEM768 | encapsulation key (1184) ‖ u (32) | ciphertext (1088) ‖ u (32) | ML-KEM ‖ X25519 |
-//! | SecP256r1MLKEM768 | point (65) ‖ encapsulation key | point ‖ ciphertext | ECDH ‖ ML-KEM |
+//! | X25519MLKEM768 | key (1184) ‖ u (32) | ciphertext (1088) ‖ u | ML-KEM (32) ‖ X25519 (32) |
+//! | SecP256r1MLKEM768 | point (65) ‖ key (1184) | point ‖ ciphertext | ECDH (32) ‖ ML-KEM (32) |
 //!
-//! Both secrets are 32 bytes and 32 bytes.
+//! where *key* is the encapsulation key.
 //!
 //! Every share comes from a peer. A wrong length is [`Error::Length`]; a point off the curve and
 //! the all-zero result of X25519 are condition code 2 of PCC; points have to be uncompressed. An

@@ -177,6 +177,11 @@ pub fn group_name(group: u16) -> Cow<'static, str> {
     name_in(GROUPS, group)
 }
 
+/// Every name of a group, in order of number.
+pub fn group_names() -> impl Iterator<Item = &'static str> {
+    GROUPS.iter().map(|row| row.1)
+}
+
 /// Name of a signature scheme, or `0xNNNN`.
 #[must_use]
 pub fn scheme_name(scheme: u16) -> Cow<'static, str> {

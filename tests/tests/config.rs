@@ -258,6 +258,21 @@ fn help_and_version_are_no_errors() {
 }
 
 #[test]
+fn cipher_suites_are_listed_under_all_names_with_what_a_mode_exempts() {
+    let list = adjunct!().run(&["ciphers"]).success();
+    let list = list.says("ECDHE-RSA-AES128-GCM-SHA256").says("ECDHE_RSA_AES_128_GCM_SHA256");
+    assert!(!list.says("nearest: C02F").output().contains("exempt: "));
+    let exempt = adjunct!().run(&["ciphers", "--mode", "fips-140-3", "--json"]).success();
+    let rows: serde_json::Value = serde_json::from_str(&exempt.stdout).unwrap();
+    let chacha = rows.as_array().unwrap().iter().find(|row| row["code"] == "1303").unwrap();
+    assert_eq!(chacha["state"], "exempt");
+    assert_eq!(chacha["rule"], "fips-140-3/suite");
+    let both = ["ciphers", "--mode", "fips-140-2,nist-800-131a"];
+    let _ = adjunct!().run(&both).success().says("exempt: fips-140-2/suite");
+    let _ = adjunct!().run(&["ciphers", "--mode", "strict"]).exit(64).says("strict");
+}
+
+#[test]
 fn codes_functions_and_cards_are_explained_without_a_daemon() {
     let _ = adjunct!().run(&["explain", "no-common-cipher"]).success().says("ECDHE");
     let _ = adjunct!().run(&["explain", "40"]).success().says("handshake");

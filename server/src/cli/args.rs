@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use engine::compliance::Mode;
 use engine::crypto::CardTarget;
 
 use crate::config::schema::{ColorChoice, LogFormat};
@@ -124,6 +125,8 @@ pub enum Command {
     Integrity(Integrity),
     /// Keep certificates and keys in a key database
     Keydb(super::keydb::args::Keydb),
+    /// List cipher suites under all their names: IANA, OpenSSL, code, z/VM; and which are served
+    Ciphers(Ciphers),
     /// Say what a code means: 8/2B00, 402, "alert 40", CSFPPKS, or the name of a rule
     Explain {
         /// The code; several words are taken as one
@@ -237,6 +240,17 @@ pub struct Integrity {
     /// Write the file instead: a step of the build or the installation
     #[arg(long)]
     pub write: bool,
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `adjunct ciphers`.
+#[derive(Debug, Args)]
+pub struct Ciphers {
+    /// Show what this mode exempts: fips-140-2, nist-800-131a or fips-140-3; several hold together
+    #[arg(long = "mode", value_name = "MODE", value_delimiter = ',')]
+    pub modes: Vec<Mode>,
     /// Print JSON
     #[arg(long)]
     pub json: bool,

@@ -6,6 +6,7 @@
 
 pub mod args;
 mod check;
+mod ciphers;
 mod explain;
 mod integrity;
 pub mod keydb;
@@ -60,6 +61,7 @@ fn run(arguments: Arguments) -> Exit {
         Some(Command::Members(members)) => look::members(&members),
         Some(Command::Integrity(arguments)) => integrity::integrity(&arguments),
         Some(Command::Keydb(keydb)) => keydb::run(&keydb),
+        Some(Command::Ciphers(arguments)) => ciphers::ciphers(&arguments),
         Some(Command::Explain { code, json }) => explain::explain(&code.join(" "), json),
         None => {
             complain("no command given; try `adjunct demo`, or `adjunct --help`");

@@ -12,6 +12,7 @@ use super::cex;
 use super::fault::Source;
 use super::labels;
 use super::modes;
+use super::negotiation;
 use super::reader::{Node, Table};
 use super::schema::{
     Card, CardEngine, CardType, Config, Cpacf, EcdsaRoute, Log, LogFormat, LogTarget, NoCard,
@@ -117,6 +118,8 @@ fn read_server(node: &Node<'_>, directory: &Path) -> Option<Server> {
             == Some(true),
         limits: service::server_limits(&table),
         keydb: labels::read_database(&table, directory),
+        enable: negotiation::rule(&table, "enable"),
+        exempt: negotiation::rule(&table, "exempt"),
     })
 }
 

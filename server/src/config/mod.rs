@@ -18,6 +18,7 @@ mod files;
 mod keys;
 mod labels;
 mod modes;
+mod negotiation;
 mod network;
 mod reader;
 mod relations;

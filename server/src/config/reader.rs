@@ -43,6 +43,11 @@ impl<'a> Node<'a> {
         self.source.error(&self.span(), &self.key, what.into(), remedy.into());
     }
 
+    /// Notes what the operator should know of this value.
+    pub(super) fn warning(&self, what: impl Into<String>, remedy: impl Into<String>) {
+        self.source.warning(&self.span(), &self.key, what.into(), remedy.into());
+    }
+
     /// Notes that this value has a meaning that this version does not implement.
     pub(super) fn not_in_this_version(&self, what: &str, remedy: &str) {
         self.error(format!("{what} is not in this version"), remedy);

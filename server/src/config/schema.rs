@@ -82,6 +82,10 @@ pub struct Server {
     pub limits: ServerLimits,
     /// Key database, whose labels services may name.
     pub keydb: Option<KeyDatabase>,
+    /// Cipher suites that every service offers beside its own; out of [`SUITES`].
+    pub enable: Vec<&'static str>,
+    /// Cipher suites that no service offers; already taken out of each.
+    pub exempt: Vec<&'static str>,
 }
 
 /// `[server] limits`: upper limits of all members and services together.
@@ -124,6 +128,8 @@ impl Default for Server {
             fault_injection: false,
             limits: ServerLimits::default(),
             keydb: None,
+            enable: Vec::new(),
+            exempt: Vec::new(),
         }
     }
 }

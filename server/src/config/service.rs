@@ -9,14 +9,13 @@ use toml::de::DeValue;
 use super::address;
 use super::backend;
 use super::client_auth;
-use super::keys;
 use super::labels;
 use super::modes;
+use super::negotiation;
 use super::network;
 use super::reader::{Node, Table};
 use super::schema::{
-    CertificateFiles, GROUPS, Limits, ProxyProtocol, SUITES, Server, ServerLimits, ServerName,
-    Service, Timeouts, Versions,
+    CertificateFiles, Limits, ProxyProtocol, Server, ServerLimits, ServerName, Service, Timeouts,
 };
 use super::tls_backend;
 
@@ -73,7 +72,7 @@ pub(super) fn read(
     tls_backend::check_names(&table, tls_backend.as_ref(), &backends);
     let Names { sni, places: sni_places, required } = names(&table);
     let (client_auth, client_ca_place) = client_auth::read(&table, directory);
-    let versions = versions(&table);
+    let versions = negotiation::versions(&table);
     let service = Service {
         name,
         listen,
@@ -90,8 +89,8 @@ pub(super) fn read(
         session_cache: integer(&table, "session_cache", 0..=1_000_000).unwrap_or(4096),
         client_auth,
         versions,
-        suites: suites(&table, versions),
-        groups: groups(&table),
+        suites: negotiation::suites(&table, versions, server),
+        groups: negotiation::groups(&table),
         timeouts: timeouts(&table, server.drain),
         limits: limits(&table),
         allow_remote_plaintext,
@@ -320,96 +319,6 @@ fn proxy_protocol(table: &Table<'_>) -> ProxyProtocol {
     let words =
         [("none", ProxyProtocol::None), ("v1", ProxyProtocol::V1), ("v2", ProxyProtocol::V2)];
     table.get("proxy_protocol").and_then(|node| node.word(&words, &[])).unwrap_or_default()
-}
-
-fn versions(table: &Table<'_>) -> Versions {
-    let Some(node) = table.get("versions") else { return Versions::default() };
-    let mut versions = Versions { tls12: false, tls13: false };
-    let elements = node.elements().unwrap_or_default();
-    if elements.is_empty() {
-        node.error("no protocol version is left", "write [\"1.2\", \"1.3\"]");
-    }
-    for element in elements {
-        let text = element.text();
-        match text {
-            Some("1.2") => versions.tls12 = true,
-            Some("1.3") => versions.tls13 = true,
-            Some("1.0" | "1.1" | "3.0" | "2.0") => element.error(
-                "this protocol version is deprecated (RFC 8996) and never offered",
-                "write \"1.2\" or \"1.3\"; clients below are refused with a reason in the record",
-            ),
-            Some(other) => element.error(
-                format!("\"{}\" is not a protocol version", other.escape_default()),
-                "write \"1.2\" or \"1.3\"",
-            ),
-            None => {}
-        }
-    }
-    versions
-}
-
-/// Names out of `known`, each once, in the order of the file; `None` if the key is not given.
-fn choice(
-    table: &Table<'_>,
-    name: &'static str,
-    known: &[&'static str],
-) -> Option<Vec<&'static str>> {
-    let node = table.get(name)?;
-    let mut chosen = Vec::new();
-    let elements = node.elements()?;
-    if elements.is_empty() {
-        node.error("the list is empty: no client could connect", "leave the key out for all");
-    }
-    for element in elements {
-        let Some(text) = element.text() else { continue };
-        match known.iter().copied().find(|known| known.eq_ignore_ascii_case(text)) {
-            Some(known) if chosen.contains(&known) => {
-                element.error(format!("{known} is named twice"), "remove one of them");
-            }
-            Some(known) => chosen.push(known),
-            None => {
-                let hint = keys::nearest(text, known.iter().copied())
-                    .map(|near| format!("; did you mean \"{near}\"?"))
-                    .unwrap_or_default();
-                element.error(
-                    format!("\"{}\" is not offered by this version{hint}", text.escape_default()),
-                    format!("write out of: {}", known.join(", ")),
-                );
-            }
-        }
-    }
-    Some(chosen)
-}
-
-fn suites(table: &Table<'_>, versions: Versions) -> Vec<&'static str> {
-    let offered = |tls13: bool| if tls13 { versions.tls13 } else { versions.tls12 };
-    let Some(chosen) = choice(table, "suites", &SUITES.map(|suite| suite.name)) else {
-        return SUITES
-            .iter()
-            .filter(|suite| offered(suite.tls13))
-            .map(|suite| suite.name)
-            .collect();
-    };
-    let has = |tls13: bool| {
-        SUITES.iter().any(|suite| suite.tls13 == tls13 && chosen.contains(&suite.name))
-    };
-    if let Some(node) = table.get("suites")
-        && !chosen.is_empty()
-    {
-        for (tls13, version) in [(false, "1.2"), (true, "1.3")] {
-            if offered(tls13) && !has(tls13) {
-                node.error(
-                    format!("no suite of TLS {version} is left, but that version is offered"),
-                    format!("add a suite of TLS {version}, or take {version} out of `versions`"),
-                );
-            }
-        }
-    }
-    chosen
-}
-
-fn groups(table: &Table<'_>) -> Vec<&'static str> {
-    choice(table, "groups", &GROUPS).unwrap_or_else(|| GROUPS.to_vec())
 }
 
 fn timeouts(service: &Table<'_>, drain: Duration) -> Timeouts {

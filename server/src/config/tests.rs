@@ -175,7 +175,7 @@ fn words_and_types_are_checked() {
         ("[server]\nworkers = -1", "-1 is out of range", "from 0 to 256"),
         ("tickets = 9", "9 is out of range", "from 0 to 8"),
         ("versions = [\"1.1\"]", "deprecated (RFC 8996)", "1.2"),
-        ("suites = [\"TLS_RSA_WITH_RC4_128_SHA\"]", "not offered by this version", "TLS_AES_256"),
+        ("suites = [\"TLS_RSA_WITH_RC4_128_SHA\"]", "not offered by this version", "TLS_ECDHE_RSA"),
         ("groups = [\"x25519\", \"X25519\"]", "x25519 is named twice", "remove"),
         ("suites = [\"TLS_AES_128_GCM_SHA256\"]", "no suite of TLS 1.2 is left", "take 1.2 out"),
         ("timeouts = { connect = \"1h\" }", "1h is out of range", "write \"10ms\" to \"5m\""),

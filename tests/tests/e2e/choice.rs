@@ -113,3 +113,33 @@ fn a_certificate_without_a_suite_of_the_service_is_not_chosen() {
     assert_eq!(tls.talk(b"hello").unwrap(), b"hello");
     daemon.completed().expect("tls.cipher", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256");
 }
+
+#[test]
+fn a_service_limited_by_each_spelling_serves_the_same_suite() {
+    let echo = Backend::echo();
+    for text in [
+        "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+        "ECDHE-ECDSA-AES256-GCM-SHA384",
+        "ECDHE_ECDSA_AES_256_GCM_SHA384",
+        "C02C",
+    ] {
+        let suites = format!("suites = [\"{text}\"]");
+        let lines = ["versions = [\"TLSV1_2\"]", suites.as_str()];
+        let Scene { mut daemon, pki } = scene::one(&adjunct!(), echo.address, &lines);
+        let tls = Client::new(&pki).connect(daemon.address(), NAME).unwrap();
+        assert_eq!(tls.talk(b"hello").unwrap(), b"hello", "{text}");
+        daemon.completed().expect("tls.cipher", "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384");
+        daemon.stop();
+    }
+}
+
+#[test]
+fn what_is_exempt_is_not_negotiated_whoever_enables_it() {
+    let echo = Backend::echo();
+    // The client of rustls likes TLS_AES_256_GCM_SHA384 best; the order of the service decides.
+    let lines = ["suites = [\"1302\", \"C02C\"]", "enable = [\"1301\"]", "exempt = [\"1302\"]"];
+    let Scene { mut daemon, pki } = scene::one(&adjunct!(), echo.address, &lines);
+    let tls = Client::new(&pki).connect(daemon.address(), NAME).unwrap();
+    assert_eq!(tls.talk(b"hello").unwrap(), b"hello");
+    daemon.completed().expect("tls.cipher", "TLS_AES_128_GCM_SHA256");
+}

@@ -5,7 +5,7 @@ use adjunct_tests::client::REQUEST;
 use adjunct_tests::client::openssl::{resumptions, s_client, s_client_command};
 use adjunct_tests::config::{Service, file};
 use adjunct_tests::pki::{Kind, Leaf, Pki};
-use adjunct_tests::process::{Finished, Process};
+use adjunct_tests::process::{Finished, Process, run};
 use adjunct_tests::record::Record;
 use adjunct_tests::scene::{self, NAME, Scene};
 use adjunct_tests::{adjunct, need};
@@ -162,4 +162,23 @@ fn an_old_openssl_client_is_refused_with_protocol_version() {
     assert_ne!(done.code, Some(0));
     let _ = done.says("alert protocol version");
     scene.daemon.record().expect("rule", "protocol-too-old");
+}
+
+#[test]
+fn names_of_suites_are_those_of_openssl() {
+    let openssl = need!("openssl");
+    let mut command = std::process::Command::new(openssl);
+    let _ = command.args(["ciphers", "-V", "ALL:COMPLEMENTOFALL:@SECLEVEL=0"]);
+    let listed = run(&mut command, b"").success();
+    let mut compared = 0;
+    // "          0xC0,0x2F - ECDHE-RSA-AES128-GCM-SHA256    TLSv1.2 Kx=ECDH ..."
+    for line in listed.stdout.lines() {
+        let mut words = line.split_whitespace();
+        let code = words.next().unwrap_or_default().replace("0x", "").replace(',', "");
+        let Ok(code) = u16::from_str_radix(&code, 16) else { continue };
+        let Some(cipher) = engine::ciphers::by_code(code) else { continue };
+        assert_eq!(cipher.openssl, words.nth(1), "{line}");
+        compared += 1;
+    }
+    assert!(compared >= 25, "{compared} in\n{}", listed.stdout);
 }
