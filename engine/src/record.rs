@@ -150,6 +150,8 @@ pub struct Record {
     pub alpn: Option<String>,
     /// Label or file of the certificate that was presented, or that a signature was asked for.
     pub certificate: Option<String>,
+    /// Type and size of that certificate's key: `RSA 2048`, `EC P-256`.
+    pub certificate_key: Option<Cow<'static, str>>,
     /// The client's certificate: that of a verified client, or the one that was refused.
     pub client_certificate: Option<ClientCertificate>,
     /// Plaintext bytes from the client.
@@ -199,6 +201,7 @@ impl Record {
             sni: None,
             alpn: None,
             certificate: None,
+            certificate_key: None,
             client_certificate: None,
             bytes_in: 0,
             bytes_out: 0,

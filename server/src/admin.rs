@@ -1,10 +1,10 @@
 //! The admin socket: questions to a running daemon, and orders about its cards.
 //!
 //! Protocol: over a Unix stream socket the client sends one line, a question (`cards`, `crypto`,
-//! `module`, `members` or `status`) or an [`Order`], and the daemon answers with one line of JSON
-//! and closes. An order can take a card or queue online or offline; in a demo or a test it can also
-//! break one on purpose. Nothing else can be changed here: no key, no certificate, no service, no
-//! end of the daemon.
+//! `evidence`, `module`, `members` or `status`) or an [`Order`], and the daemon answers with one
+//! line of JSON and closes. An order can take a card or queue online or offline; in a demo or a
+//! test it can also break one on purpose. Nothing else can be changed here: no key, no certificate,
+//! no service, no end of the daemon.
 //!
 //! Invariants: the socket has mode 0600, and only root and the user of the daemon are answered
 //! (checked by the credentials of the peer, so that no moment between bind and chmod matters). A
@@ -31,8 +31,8 @@ use crate::snapshot::Source;
 /// Longest question.
 const MAX_QUESTION: usize = 64;
 
-/// Longest answer a client reads.
-const MAX_ANSWER: u64 = 4 << 20;
+/// Longest answer a client reads; the evidence of a daemon whose tables are full has half of it.
+const MAX_ANSWER: u64 = 16 << 20;
 
 /// How long one client may take.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -213,6 +213,7 @@ fn answer(stream: mio::net::UnixStream, source: &dyn Source) -> io::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
     let reply = match read_question(&mut stream)?.as_str() {
         "cards" => serde_json::to_string(&source.cards()),
+        "evidence" => serde_json::to_string(&source.evidence()),
         "crypto" => serde_json::to_string(&source.functions()),
         "module" => serde_json::to_string(&source.facts()),
         "members" => serde_json::to_string(&source.members()),
@@ -227,7 +228,8 @@ fn answer(stream: mio::net::UnixStream, source: &dyn Source) -> io::Result<()> {
 fn obey(source: &dyn Source, words: &str) -> Answer {
     let done = match Order::read(words) {
         Some(order) => order.and_then(|order| source.obey(&order)),
-        None => Err("unknown verb; ask for cards, crypto, module, members or status".to_owned()),
+        None => Err("unknown verb; ask for cards, crypto, evidence, module, members or status"
+            .to_owned()),
     };
     done.map_or_else(Answer::Error, Answer::Done)
 }

@@ -61,7 +61,7 @@ impl Inspect for Inspector {
     ) -> Result<CertSummary, Vec<certs::CertFault>> {
         let certificate = certs::load(&self.crypto, "", cert, key, now)?;
         Ok(CertSummary {
-            key: certificate.key_name(),
+            key: certificate.key_name().into_owned(),
             subject: certificate.subject,
             names: certificate.names.iter().map(ToString::to_string).collect(),
             not_before: certificate.not_before,

@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod demo;
+pub mod evidence;
 pub mod exit;
 pub mod fips;
 pub mod glue;

@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::evidence::Report;
 use crate::fips::facts::Facts;
 use crate::order::Order;
 
@@ -229,6 +230,10 @@ pub trait Source: Send + Sync {
     fn facts(&self) -> Facts;
     /// State of the daemon.
     fn status(&self) -> Status;
+    /// What its records add up to.
+    fn evidence(&self) -> Report {
+        Report::default()
+    }
     /// Carries out an order of somebody who may give it.
     ///
     /// # Errors

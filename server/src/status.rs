@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use engine::crypto::{CardStatus, Crypto, Gain, Provider, SelfTest};
 
 use crate::backend::Target;
+use crate::evidence::Report;
 use crate::fips::facts::{Facts, WHY_ALONE};
 use crate::net::gauges::Gauges;
 use crate::observe::{Event, Level, Log};
@@ -231,6 +232,10 @@ impl Source for Running {
             draining: self.draining.load(Ordering::Relaxed),
             services: self.runtime.services().map(service).collect(),
         }
+    }
+
+    fn evidence(&self) -> Report {
+        self.log.evidence()
     }
 
     fn obey(&self, order: &Order) -> Result<String, String> {

@@ -8,12 +8,14 @@
 //!
 //! Source: RFC 5280 §4.1, RFC 4514.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use cpacf::digest;
-use x509_parser::prelude::{FromDer, X509Certificate};
+use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo, X509Certificate};
+use x509_parser::public_key::PublicKey;
 
 use super::dn;
 use super::load::time;
@@ -29,6 +31,9 @@ pub struct ClientCertificate {
     pub serial: String,
     /// SHA-256 of the certificate, lower-case hexadecimal; empty if SHA-256 is blocked.
     pub fingerprint_sha256: String,
+    /// Type and size of its key: `RSA 2048`, `EC P-256`, `Ed25519`; a vocabulary of ours, whatever
+    /// the certificate says.
+    pub key: Cow<'static, str>,
     /// End of validity.
     pub not_after: SystemTime,
     /// The certificate as it came.
@@ -52,6 +57,7 @@ impl ClientCertificate {
             fingerprint_sha256: digest::digest(digest::Algorithm::Sha256, der)
                 .map(|digest| hex(digest.as_ref()))
                 .unwrap_or_default(),
+            key: key_name(certificate.public_key()),
             not_after: time(certificate.validity().not_after.timestamp()),
             der: der.into(),
             common_name: dn::common_name(certificate.subject()),
@@ -67,6 +73,37 @@ fn serial(raw: &[u8]) -> String {
     let significant = raw.iter().position(|b| *b != 0).unwrap_or(raw.len());
     let raw = &raw[significant..];
     hex(raw.get(..SERIAL_BYTES).unwrap_or(raw))
+}
+
+/// Object identifiers of curves (RFC 5480 §2.1.1.1) and of keys that name their curve (RFC 8410).
+const KEYS: [(&str, &str); 7] = [
+    ("1.2.840.10045.3.1.1", "EC P-192"),
+    ("1.3.132.0.33", "EC P-224"),
+    ("1.2.840.10045.3.1.7", "EC P-256"),
+    ("1.3.132.0.34", "EC P-384"),
+    ("1.3.132.0.35", "EC P-521"),
+    ("1.3.101.112", "Ed25519"),
+    ("1.3.101.113", "Ed448"),
+];
+
+fn key_name(key: &SubjectPublicKeyInfo<'_>) -> Cow<'static, str> {
+    let known = |oid: String| KEYS.iter().find(|row| row.0 == oid).map(|row| row.1);
+    Cow::Borrowed(match key.parsed() {
+        Ok(PublicKey::RSA(rsa)) => return Cow::Owned(format!("RSA {}", bits(rsa.modulus))),
+        Ok(PublicKey::EC(_)) => {
+            let curve = key.algorithm.parameters.as_ref().and_then(|it| it.as_oid().ok());
+            curve.and_then(|oid| known(oid.to_id_string())).unwrap_or("EC, other curve")
+        }
+        Ok(PublicKey::DSA(_)) => "DSA",
+        _ => known(key.algorithm.algorithm.to_id_string()).unwrap_or("other"),
+    })
+}
+
+/// Length of a number in bits.
+fn bits(number: &[u8]) -> usize {
+    let significant = number.iter().position(|b| *b != 0).unwrap_or(number.len());
+    let number = number.get(significant..).unwrap_or_default();
+    number.first().map_or(0, |first| 8 * number.len() - first.leading_zeros() as usize)
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -7,6 +7,7 @@
 //!
 //! Source: RFC 5280 §4.1.2, RFC 7468, RFC 8446 §4.4.2.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -193,7 +194,7 @@ impl Certificate {
 
     /// `RSA 2048`, `EC P-256`.
     #[must_use]
-    pub fn key_name(&self) -> String {
+    pub fn key_name(&self) -> Cow<'static, str> {
         key_name(self.kind)
     }
 
@@ -218,13 +219,17 @@ impl Certificate {
     }
 }
 
-fn key_name(kind: KeyKind) -> String {
-    match kind {
-        KeyKind::Rsa { bits } => format!("RSA {bits}"),
-        KeyKind::Ec(Curve::P256) => "EC P-256".to_owned(),
-        KeyKind::Ec(Curve::P384) => "EC P-384".to_owned(),
-        KeyKind::Ec(Curve::P521) => "EC P-521".to_owned(),
-    }
+fn key_name(kind: KeyKind) -> Cow<'static, str> {
+    let name = match kind {
+        KeyKind::Rsa { bits: 2048 } => "RSA 2048",
+        KeyKind::Rsa { bits: 3072 } => "RSA 3072",
+        KeyKind::Rsa { bits: 4096 } => "RSA 4096",
+        KeyKind::Rsa { bits } => return Cow::Owned(format!("RSA {bits}")),
+        KeyKind::Ec(Curve::P256) => "EC P-256",
+        KeyKind::Ec(Curve::P384) => "EC P-384",
+        KeyKind::Ec(Curve::P521) => "EC P-521",
+    };
+    Cow::Borrowed(name)
 }
 
 /// Reads and checks a chain and its key.

@@ -356,6 +356,7 @@ impl Connection {
         if self.negotiated.signature_scheme.is_some() {
             record.certificate.clone_from(&self.negotiated.certificate);
         }
+        record.certificate_key = self.certificate().map(Certificate::key_name);
         record.client_certificate.clone_from(&self.negotiated.client_certificate);
         record.key_operation.clone_from(&self.negotiated.key_operation);
         record.handshake = self.handshake_time;

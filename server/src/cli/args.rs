@@ -127,6 +127,8 @@ pub enum Command {
     Keydb(super::keydb::args::Keydb),
     /// List cipher suites under all their names: IANA, OpenSSL, code, z/VM; and which are served
     Ciphers(Ciphers),
+    /// Report who negotiated what and who was refused, from logs or from a running daemon
+    Evidence(Evidence),
     /// Say what a code means: 8/2B00, 402, "alert 40", CSFPPKS, or the name of a rule
     Explain {
         /// The code; several words are taken as one
@@ -270,11 +272,64 @@ pub struct Members {
     pub json: bool,
 }
 
+/// `adjunct evidence`.
+#[derive(Debug, Args)]
+pub struct Evidence {
+    /// JSON logs, in any order; - is standard input. They go before --socket and --config
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+    /// Admin socket of a running daemon
+    #[arg(long, value_name = "PATH", env = "ADJUNCT_SOCKET")]
+    pub socket: Option<PathBuf>,
+    /// Configuration file: its admin socket is asked, or its log read if no daemon answers
+    #[arg(long, short, value_name = "FILE", env = "ADJUNCT_CONFIG")]
+    pub config: Option<PathBuf>,
+    /// Only what was seen from then on: 2026-11-21T08:00:00Z, 2026-11-21, 24h, 7d
+    #[arg(long, value_name = "WHEN")]
+    pub since: Option<String>,
+    /// Form of the report
+    #[command(flatten)]
+    pub form: EvidenceForm,
+}
+
+/// Form of a report; a text for a reader unless one is asked for.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub struct EvidenceForm {
+    /// Print JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Print one table as CSV
+    #[arg(
+        long,
+        value_enum,
+        value_name = "TABLE",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "sessions"
+    )]
+    pub csv: Option<EvidenceTable>,
+    /// Print one HTML page that needs nothing beside it
+    #[arg(long)]
+    pub html: bool,
+}
+
+/// Tables of a report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum EvidenceTable {
+    /// What was negotiated
+    Sessions,
+    /// Who was served
+    Clients,
+    /// Who was not, and why
+    Refused,
+}
+
 #[cfg(test)]
 mod tests {
     use clap::{CommandFactory as _, Parser as _};
 
-    use super::{Arguments, Command, SIGNALS_AND_CODES};
+    use super::{Arguments, Command, EvidenceTable, SIGNALS_AND_CODES};
     use crate::exit::Exit;
 
     #[test]
@@ -302,5 +357,12 @@ mod tests {
         assert_eq!(code, ["alert", "40"]);
         assert!(parse("adjunct --version --verbose").unwrap().version);
         assert!(parse("adjunct nonsense").is_err());
+        let csv = |line: &str| match parse(line).unwrap().command {
+            Some(Command::Evidence(evidence)) => (evidence.files.len(), evidence.form.csv),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(csv("adjunct evidence --csv a.log"), (1, Some(EvidenceTable::Sessions)));
+        assert_eq!(csv("adjunct evidence --csv=refused a b"), (2, Some(EvidenceTable::Refused)));
+        assert!(parse("adjunct evidence --csv --html a.log").is_err());
     }
 }

@@ -235,7 +235,7 @@ fn find(place: &Where) -> Result<Place, Exit> {
 }
 
 /// The configuration; certificates do not matter here.
-fn read(file: &Path) -> Result<Config, Exit> {
+pub(super) fn read(file: &Path) -> Result<Config, Exit> {
     let report = config::load_without_files(file);
     check::complain_about(&report);
     let exit = report.exit();

@@ -7,6 +7,7 @@
 pub mod args;
 mod check;
 mod ciphers;
+mod evidence;
 mod explain;
 mod integrity;
 pub mod keydb;
@@ -62,6 +63,7 @@ fn run(arguments: Arguments) -> Exit {
         Some(Command::Integrity(arguments)) => integrity::integrity(&arguments),
         Some(Command::Keydb(keydb)) => keydb::run(&keydb),
         Some(Command::Ciphers(arguments)) => ciphers::ciphers(&arguments),
+        Some(Command::Evidence(evidence)) => evidence::evidence(&evidence),
         Some(Command::Explain { code, json }) => explain::explain(&code.join(" "), json),
         None => {
             complain("no command given; try `adjunct demo`, or `adjunct --help`");

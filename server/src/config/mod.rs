@@ -40,6 +40,8 @@ pub use files::{BuildFault, CertFault, CertSummary, CheckedCertificate, Inspect,
 pub use keys::{KEYS, Key, LATER, REQUIRED};
 pub use schema::Config;
 
+pub(crate) use reader::parse_duration;
+
 use crate::exit::Exit;
 use fault::Source;
 

@@ -289,7 +289,8 @@ fn list_keys<'w>(names: impl Iterator<Item = &'w str>) -> String {
 const UNITS: [(&str, u64); 5] =
     [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1000), ("ms", 1)];
 
-fn parse_duration(text: &str) -> Option<Duration> {
+/// `500ms`, `10s`, `5m`, `1h` or `7d`.
+pub(crate) fn parse_duration(text: &str) -> Option<Duration> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);
     let (_, factor) = UNITS.iter().find(|(name, _)| *name == unit)?;

@@ -74,6 +74,8 @@ struct Connection<'a> {
     resumed: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     certificate: Option<&'a str>,
+    #[serde(rename = "certificate.key", skip_serializing_if = "Option::is_none")]
+    certificate_key: Option<&'a str>,
     #[serde(flatten)]
     client: Option<Client<'a>>,
     bytes_in: u64,
@@ -135,6 +137,8 @@ struct Client<'a> {
     serial: &'a str,
     #[serde(rename = "client.fingerprint_sha256")]
     fingerprint: &'a str,
+    #[serde(rename = "client.key")]
+    key: &'a str,
     #[serde(rename = "client.verified")]
     verified: bool,
 }
@@ -206,6 +210,7 @@ pub fn record(record: &Record) -> serde_json::Result<String> {
         // Says nothing before a version was agreed.
         resumed: record.version.map(|_| record.resumed),
         certificate: record.certificate.as_deref(),
+        certificate_key: record.certificate_key.as_deref(),
         client: record.client_certificate.as_ref().map(client),
         bytes_in: record.bytes_in,
         bytes_out: record.bytes_out,
@@ -249,6 +254,7 @@ fn client(certificate: &ClientCertificate) -> Client<'_> {
         issuer: &certificate.issuer,
         serial: &certificate.serial,
         fingerprint: &certificate.fingerprint_sha256,
+        key: &certificate.key,
         verified: certificate.verified,
     }
 }
@@ -344,7 +350,7 @@ pub(super) fn micros(duration: Duration) -> f64 {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use std::time::{Duration, UNIX_EPOCH};
 
     use engine::alert::Alert;
@@ -356,7 +362,7 @@ pub(super) mod tests {
 
     use super::super::event::{Event, Level};
 
-    pub(in super::super) fn completed() -> Record {
+    pub(crate) fn completed() -> Record {
         let mut record = Record::new(17, "ADJ00001", UNIX_EPOCH + Duration::from_millis(1500));
         record.service = Some("tn3270".into());
         record.peer = Some("192.0.2.7:51000".parse().unwrap());
@@ -373,6 +379,8 @@ pub(super) mod tests {
         record.suite = Some("TLS_AES_256_GCM_SHA384");
         record.group = Some("X25519MLKEM768");
         record.signature_scheme = Some("rsa_pss_rsae_sha256");
+        record.certificate = Some("/etc/a.pem".into());
+        record.certificate_key = Some("RSA 2048".into());
         record.sni = Some("tn\n.example".into());
         record.bytes_in = 12;
         record.duration = Duration::from_micros(20_125);
@@ -404,7 +412,7 @@ pub(super) mod tests {
         record
     }
 
-    pub(in super::super) fn refused() -> Record {
+    pub(crate) fn refused() -> Record {
         let mut record = Record::new(18, "ADJ00001", UNIX_EPOCH);
         record.outcome = Outcome::Refused;
         record.refusal = Some(Refusal {
@@ -446,6 +454,7 @@ pub(super) mod tests {
             "sni": "tn\\u{a}.example", "tls.protocol.version": "TLSv1.3",
             "tls.cipher": "TLS_AES_256_GCM_SHA384", "tls.curve": "X25519MLKEM768",
             "tls.signature_scheme": "rsa_pss_rsae_sha256", "tls.resumed": false,
+            "certificate": "/etc/a.pem", "certificate.key": "RSA 2048",
             "bytes_in": 12, "bytes_out": 0, "duration_ms": 20.125, "handshake_ms": 3.2,
             "handshake_cpu_us": 812.3, "crypto_path": "cex", "close_by": "client",
             "key_op": { "apqn": "00.0006", "queue_us": 12.0, "service_us": 730.0,

@@ -10,18 +10,21 @@ use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
 use engine::record::Record;
 
 use super::event::{Event, Level};
 use super::text::Color;
+use super::time::rfc3339;
 use super::{json, text};
 use crate::config::schema::{self, ColorChoice, LogFormat, LogTarget};
+use crate::evidence::observation::Observation;
+use crate::evidence::{Book, Limits, Report};
 
 /// Lines waiting for the writer; about 10 MiB of records at worst.
 const CAPACITY: usize = 8192;
@@ -52,6 +55,22 @@ enum Entry {
 struct Shared {
     lost: AtomicU64,
     reopen: AtomicBool,
+    evidence: Mutex<Option<Counted>>,
+}
+
+/// What is known of the records that were written.
+#[derive(Debug)]
+struct Counted {
+    book: Book,
+    lost: u64,
+    from: SystemTime,
+}
+
+impl Shared {
+    /// Locked for one record, or for one report.
+    fn evidence(&self) -> MutexGuard<'_, Option<Counted>> {
+        self.evidence.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What the rest of the daemon holds; cheap to clone, never blocks.
@@ -88,6 +107,8 @@ impl Log {
     fn start_with(target: Target, format: LogFormat, color: Color) -> io::Result<(Self, Writer)> {
         let (sender, receiver) = bounded(CAPACITY);
         let shared = Arc::new(Shared::default());
+        let book = Book::new(Limits::DAEMON);
+        *shared.evidence() = Some(Counted { book, lost: 0, from: SystemTime::now() });
         let log = Self { sender, shared: Arc::clone(&shared) };
         let job = Job { receiver, shared, target, format, color };
         let thread = std::thread::Builder::new().name("log".into()).spawn(move || {
@@ -106,6 +127,19 @@ impl Log {
     /// Hands an event over.
     pub fn event(&self, event: Event) {
         self.push(Entry::Event(event));
+    }
+
+    /// What the records so far add up to, those that could not be written included.
+    #[must_use]
+    pub fn evidence(&self) -> Report {
+        let counted = self.shared.evidence();
+        let Some(counted) = counted.as_ref() else { return Report::default() };
+        let mut report = counted.book.report();
+        report.source.kind = "daemon".to_owned();
+        report.source.counted_from = Some(rfc3339(counted.from));
+        report.reading.connections = report.totals.connections;
+        report.reading.lost = counted.lost;
+        report
     }
 
     /// Asks for the file to be opened again, e.g. after it was renamed.
@@ -189,7 +223,7 @@ enum Target {
         file: BufWriter<File>,
     },
     #[cfg(test)]
-    Memory(Arc<std::sync::Mutex<Vec<u8>>>),
+    Memory(Arc<Mutex<Vec<u8>>>),
 }
 
 impl Target {
@@ -263,7 +297,12 @@ impl Job {
                 self.reopen();
             }
             match entry {
-                Ok(Entry::Record(record)) => self.put(&self.line_of_record(&record)),
+                Ok(Entry::Record(record)) => {
+                    if let Some(counted) = self.shared.evidence().as_mut() {
+                        counted.book.add(&Observation::of(&record));
+                    }
+                    self.put(&self.line_of_record(&record));
+                }
                 Ok(Entry::Event(event)) => self.put(&self.line_of_event(&event)),
                 Ok(Entry::Wake) | Err(RecvTimeoutError::Timeout) => {}
                 Ok(Entry::Finish) | Err(RecvTimeoutError::Disconnected) => break,
@@ -316,6 +355,9 @@ impl Job {
         let lost = self.shared.lost.swap(0, Ordering::Relaxed);
         if lost == 0 {
             return;
+        }
+        if let Some(counted) = self.shared.evidence().as_mut() {
+            counted.lost = counted.lost.saturating_add(lost);
         }
         let message = "records were lost: the log target did not keep up or could not be written";
         let event = Event::new(Level::Error, "log-lost", message).with("lost", lost);
@@ -411,6 +453,21 @@ mod tests {
         assert!(std::fs::read_to_string(&path).unwrap().contains("second"));
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o137, 0, "at most 0640");
+    }
+
+    #[test]
+    fn records_are_counted_in_whatever_form_they_are_written() {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let target = Target::Memory(bytes);
+        let (log, writer) = Log::start_with(target, LogFormat::Text, Color::Off).unwrap();
+        log.event(Event::new(Level::Info, "start", "hello"));
+        log.record(completed());
+        log.record(completed());
+        writer.finish();
+        let report = log.evidence();
+        assert_eq!((report.totals.established, report.sessions.len()), (2, 1));
+        assert_eq!((report.source.kind.as_str(), report.reading.lost), ("daemon", 0));
+        assert!(report.source.counted_from.is_some());
     }
 
     #[test]
