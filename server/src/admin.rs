@@ -213,12 +213,15 @@ fn answer(stream: mio::net::UnixStream, source: &dyn Source) -> io::Result<()> {
     stream.set_write_timeout(Some(PATIENCE))?;
     let reply = match read_question(&mut stream)?.as_str() {
         "cards" => serde_json::to_string(&source.cards()),
-        "evidence" => serde_json::to_string(&source.evidence()),
         "crypto" => serde_json::to_string(&source.functions()),
         "module" => serde_json::to_string(&source.facts()),
         "members" => serde_json::to_string(&source.members()),
+        "evidence" => serde_json::to_string(&source.evidence(None)),
         "status" => serde_json::to_string(&source.status()),
-        other => serde_json::to_string(&obey(source, other)),
+        other => match other.strip_prefix("evidence ").map(str::parse) {
+            Some(Ok(mode)) => serde_json::to_string(&source.evidence(Some(mode))),
+            _ => serde_json::to_string(&obey(source, other)),
+        },
     };
     let mut reply = reply.map_err(io::Error::other)?;
     reply.push('\n');

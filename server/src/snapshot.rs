@@ -3,6 +3,7 @@
 //! The rows travel over the admin socket as JSON and are printed by `adjunct cards` and `adjunct
 //! crypto`. They hold words and numbers only, so that neither side needs the types of the engine.
 
+use engine::compliance::Mode;
 use serde::{Deserialize, Serialize};
 
 use crate::evidence::Report;
@@ -230,8 +231,8 @@ pub trait Source: Send + Sync {
     fn facts(&self) -> Facts;
     /// State of the daemon.
     fn status(&self) -> Status;
-    /// What its records add up to.
-    fn evidence(&self) -> Report {
+    /// What its records add up to, and what a mode would do.
+    fn evidence(&self, _what_if: Option<Mode>) -> Report {
         Report::default()
     }
     /// Carries out an order of somebody who may give it.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use engine::compliance::Mode;
 use engine::crypto::{CardStatus, Crypto, Gain, Provider, SelfTest};
 
 use crate::backend::Target;
@@ -234,8 +235,8 @@ impl Source for Running {
         }
     }
 
-    fn evidence(&self) -> Report {
-        self.log.evidence()
+    fn evidence(&self, what_if: Option<Mode>) -> Report {
+        self.log.evidence(what_if)
     }
 
     fn obey(&self, order: &Order) -> Result<String, String> {

@@ -47,6 +47,8 @@ pub enum Flaw {
     Ends(Duration),
     /// It is for servers.
     ForServers,
+    /// Its key is for key agreement, not for signatures. Only modes mind.
+    ForAgreement,
     /// It has a critical extension nobody knows.
     StrangeExtension,
     /// It carries extensions that make it this many bytes longer.
@@ -177,6 +179,7 @@ impl ClientPki {
             Flaw::ForServers => {
                 params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
             }
+            Flaw::ForAgreement => params.key_usages = vec![KeyUsagePurpose::KeyAgreement],
             Flaw::StrangeExtension => {
                 let mut strange = CustomExtension::from_oid_content(&[1, 3, 9999, 1], vec![5, 0]);
                 strange.set_criticality(true);

@@ -8,17 +8,16 @@
 //!
 //! Source: RFC 5280 §4.1, RFC 4514.
 
-use std::borrow::Cow;
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use cpacf::digest;
-use x509_parser::prelude::{FromDer, SubjectPublicKeyInfo, X509Certificate};
-use x509_parser::public_key::PublicKey;
+use x509_parser::prelude::{FromDer, X509Certificate};
 
 use super::dn;
 use super::load::time;
+use crate::compliance::KeyFacts;
 
 /// A client's certificate: the leaf of the chain it presented.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,9 +30,9 @@ pub struct ClientCertificate {
     pub serial: String,
     /// SHA-256 of the certificate, lower-case hexadecimal; empty if SHA-256 is blocked.
     pub fingerprint_sha256: String,
-    /// Type and size of its key: `RSA 2048`, `EC P-256`, `Ed25519`; a vocabulary of ours, whatever
-    /// the certificate says.
-    pub key: Cow<'static, str>,
+    /// Type and size of its key: `RSA 2048`, `EC P-256`, `Ed25519`; else an object identifier;
+    /// bounded.
+    pub key: String,
     /// End of validity.
     pub not_after: SystemTime,
     /// The certificate as it came.
@@ -57,7 +56,7 @@ impl ClientCertificate {
             fingerprint_sha256: digest::digest(digest::Algorithm::Sha256, der)
                 .map(|digest| hex(digest.as_ref()))
                 .unwrap_or_default(),
-            key: key_name(certificate.public_key()),
+            key: key_name(&certificate),
             not_after: time(certificate.validity().not_after.timestamp()),
             der: der.into(),
             common_name: dn::common_name(certificate.subject()),
@@ -75,35 +74,11 @@ fn serial(raw: &[u8]) -> String {
     hex(raw.get(..SERIAL_BYTES).unwrap_or(raw))
 }
 
-/// Object identifiers of curves (RFC 5480 §2.1.1.1) and of keys that name their curve (RFC 8410).
-const KEYS: [(&str, &str); 7] = [
-    ("1.2.840.10045.3.1.1", "EC P-192"),
-    ("1.3.132.0.33", "EC P-224"),
-    ("1.2.840.10045.3.1.7", "EC P-256"),
-    ("1.3.132.0.34", "EC P-384"),
-    ("1.3.132.0.35", "EC P-521"),
-    ("1.3.101.112", "Ed25519"),
-    ("1.3.101.113", "Ed448"),
-];
+/// Longest name of a key: what nobody knows has its object identifier, which can be of any length.
+const KEY_CHARS: usize = 40;
 
-fn key_name(key: &SubjectPublicKeyInfo<'_>) -> Cow<'static, str> {
-    let known = |oid: String| KEYS.iter().find(|row| row.0 == oid).map(|row| row.1);
-    Cow::Borrowed(match key.parsed() {
-        Ok(PublicKey::RSA(rsa)) => return Cow::Owned(format!("RSA {}", bits(rsa.modulus))),
-        Ok(PublicKey::EC(_)) => {
-            let curve = key.algorithm.parameters.as_ref().and_then(|it| it.as_oid().ok());
-            curve.and_then(|oid| known(oid.to_id_string())).unwrap_or("EC, other curve")
-        }
-        Ok(PublicKey::DSA(_)) => "DSA",
-        _ => known(key.algorithm.algorithm.to_id_string()).unwrap_or("other"),
-    })
-}
-
-/// Length of a number in bits.
-fn bits(number: &[u8]) -> usize {
-    let significant = number.iter().position(|b| *b != 0).unwrap_or(number.len());
-    let number = number.get(significant..).unwrap_or_default();
-    number.first().map_or(0, |first| 8 * number.len() - first.leading_zeros() as usize)
+fn key_name(certificate: &X509Certificate<'_>) -> String {
+    KeyFacts::of(certificate).to_string().chars().take(KEY_CHARS).collect()
 }
 
 fn hex(bytes: &[u8]) -> String {

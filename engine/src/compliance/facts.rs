@@ -55,6 +55,11 @@ pub enum KeyFacts {
 }
 
 impl KeyFacts {
+    /// Of the key in a certificate.
+    pub(crate) fn of(certificate: &X509Certificate<'_>) -> Self {
+        key(certificate)
+    }
+
     /// What policies call it: `RSA`, `DSA`, a curve, `Ed25519`.
     #[must_use]
     pub fn type_name(&self) -> &str {

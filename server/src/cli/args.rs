@@ -287,6 +287,9 @@ pub struct Evidence {
     /// Only what was seen from then on: 2026-11-21T08:00:00Z, 2026-11-21, 24h, 7d
     #[arg(long, value_name = "WHEN")]
     pub since: Option<String>,
+    /// List the clients that would fail if this mode were enforced, and what they lack
+    #[arg(long, value_name = "MODE")]
+    pub what_if: Option<Mode>,
     /// Form of the report
     #[command(flatten)]
     pub form: EvidenceForm,
@@ -299,16 +302,9 @@ pub struct EvidenceForm {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Print one table as CSV
-    #[arg(
-        long,
-        value_enum,
-        value_name = "TABLE",
-        num_args = 0..=1,
-        require_equals = true,
-        default_missing_value = "sessions"
-    )]
-    pub csv: Option<EvidenceTable>,
+    /// Print one table as CSV: the first one if none is named
+    #[arg(long, value_enum, value_name = "TABLE", num_args = 0..=1, require_equals = true)]
+    pub csv: Option<Option<EvidenceTable>>,
     /// Print one HTML page that needs nothing beside it
     #[arg(long)]
     pub html: bool,
@@ -323,6 +319,8 @@ pub enum EvidenceTable {
     Clients,
     /// Who was not, and why
     Refused,
+    /// What the mode of --what-if would do
+    WhatIf,
 }
 
 #[cfg(test)]
@@ -361,8 +359,11 @@ mod tests {
             Some(Command::Evidence(evidence)) => (evidence.files.len(), evidence.form.csv),
             other => panic!("{other:?}"),
         };
-        assert_eq!(csv("adjunct evidence --csv a.log"), (1, Some(EvidenceTable::Sessions)));
-        assert_eq!(csv("adjunct evidence --csv=refused a b"), (2, Some(EvidenceTable::Refused)));
+        assert_eq!(csv("adjunct evidence --csv a.log"), (1, Some(None)));
+        assert_eq!(
+            csv("adjunct evidence --csv=refused a b"),
+            (2, Some(Some(EvidenceTable::Refused)))
+        );
         assert!(parse("adjunct evidence --csv --html a.log").is_err());
     }
 }

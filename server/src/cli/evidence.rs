@@ -5,13 +5,16 @@ use std::io::{self, BufReader};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
+use engine::compliance::Mode;
+
 use super::args::{self, EvidenceTable};
 use super::{complain, look, print, print_json};
 use crate::admin;
 use crate::config::schema::{LogFormat, LogTarget};
 use crate::evidence::report::{Reading, Report, Source};
 use crate::evidence::since::since;
-use crate::evidence::{Book, Limits, html, input, table, text};
+use crate::evidence::table::{self, Table};
+use crate::evidence::{Book, Limits, html, input, text};
 use crate::exit::Exit;
 use crate::observe::time::rfc3339;
 
@@ -27,6 +30,10 @@ pub(super) fn evidence(arguments: &args::Evidence) -> Exit {
         Some(Ok(from)) => Some(from),
         None => None,
     };
+    if arguments.form.csv == Some(Some(EvidenceTable::WhatIf)) && arguments.what_if.is_none() {
+        complain("adjunct: --csv=what-if: of which mode? add --what-if MODE");
+        return Exit::Usage;
+    }
     match make(arguments, from) {
         Ok((report, exit)) => match show(&report, &arguments.form) {
             Exit::Ok => exit,
@@ -39,10 +46,10 @@ pub(super) fn evidence(arguments: &args::Evidence) -> Exit {
 /// The report, and how the command ends once it is shown.
 fn make(arguments: &args::Evidence, since: Option<SystemTime>) -> Result<(Report, Exit), Exit> {
     if !arguments.files.is_empty() {
-        return Ok(from_files(&arguments.files, since));
+        return Ok(from_files(&arguments.files, since, arguments.what_if));
     }
     if let Some(socket) = &arguments.socket {
-        return ask(socket, since).map_err(failed);
+        return ask(socket, since, arguments.what_if).map_err(|error| failed(&error));
     }
     let Some(file) = &arguments.config else {
         complain(USAGE);
@@ -50,15 +57,15 @@ fn make(arguments: &args::Evidence, since: Option<SystemTime>) -> Result<(Report
     };
     let config = look::read(file)?;
     if let Some(socket) = &config.admin_socket {
-        match ask(socket, since) {
+        match ask(socket, since, arguments.what_if) {
             Err(admin::Error::NoDaemon { .. }) => {}
-            answer => return answer.map_err(failed),
+            answer => return answer.map_err(|error| failed(&error)),
         }
     }
     match (&config.server.log.target, config.server.log.format) {
         (LogTarget::File(path), LogFormat::Json) => {
             complain("adjunct: no daemon answers; this is from its log file.");
-            Ok(from_files(std::slice::from_ref(path), since))
+            Ok(from_files(std::slice::from_ref(path), since, arguments.what_if))
         }
         _ => {
             complain(&format!(
@@ -71,13 +78,18 @@ fn make(arguments: &args::Evidence, since: Option<SystemTime>) -> Result<(Report
     }
 }
 
-fn failed(error: admin::Error) -> Exit {
+fn failed(error: &admin::Error) -> Exit {
     complain(&format!("adjunct: {error}"));
     error.exit()
 }
 
-fn ask(socket: &Path, since: Option<SystemTime>) -> Result<(Report, Exit), admin::Error> {
-    let mut report: Report = admin::ask(socket, "evidence")?;
+fn ask(
+    socket: &Path,
+    since: Option<SystemTime>,
+    what_if: Option<Mode>,
+) -> Result<(Report, Exit), admin::Error> {
+    let question = what_if.map_or_else(|| "evidence".to_owned(), |mode| format!("evidence {mode}"));
+    let mut report: Report = admin::ask(socket, &question)?;
     report.source.names = vec![socket.display().to_string()];
     if let Some(since) = since {
         report.keep_seen_since(&rfc3339(since));
@@ -86,7 +98,11 @@ fn ask(socket: &Path, since: Option<SystemTime>) -> Result<(Report, Exit), admin
 }
 
 /// A file that cannot be read is told and left out.
-fn from_files(files: &[PathBuf], since: Option<SystemTime>) -> (Report, Exit) {
+fn from_files(
+    files: &[PathBuf],
+    since: Option<SystemTime>,
+    what_if: Option<Mode>,
+) -> (Report, Exit) {
     let mut book = Book::new(Limits::FILES);
     let mut reading = Reading::default();
     let mut exits = Vec::new();
@@ -107,7 +123,7 @@ fn from_files(files: &[PathBuf], since: Option<SystemTime>) -> (Report, Exit) {
         );
         exits.push(Exit::Failure);
     }
-    let mut report = book.report();
+    let mut report = book.report(what_if);
     report.reading = reading;
     report.source = Source {
         kind: "log".to_owned(),
@@ -143,12 +159,14 @@ fn show(report: &Report, form: &args::EvidenceForm) -> Exit {
         print(&text::text(report));
         return Exit::Ok;
     };
+    let wanted = wanted.map(EvidenceTable::name);
     // CSV has no place for remarks.
     for line in text::limits(report) {
         complain(&format!("adjunct: {line}"));
     }
     let tables = table::tables(report);
-    if let Some(table) = tables.iter().find(|table| table.name == wanted.name()) {
+    let named = |table: &&Table| wanted.is_none_or(|name| table.name == name);
+    if let Some(table) = tables.iter().find(named) {
         print(&table.csv());
     }
     Exit::Ok
@@ -160,6 +178,7 @@ impl EvidenceTable {
             Self::Sessions => "sessions",
             Self::Clients => "clients",
             Self::Refused => "refused",
+            Self::WhatIf => "what-if",
         }
     }
 }
@@ -170,11 +189,15 @@ mod tests {
 
     use super::{EvidenceTable, table};
     use crate::evidence::Report;
+    use crate::evidence::report::WhatIf;
 
     #[test]
     fn every_table_has_its_word() {
-        let tables = table::tables(&Report::default());
-        let words: Vec<&str> = EvidenceTable::value_variants().iter().map(|t| t.name()).collect();
-        assert_eq!(words, tables.iter().map(|table| table.name).collect::<Vec<_>>());
+        let report = Report { what_if: Some(WhatIf::default()), ..Report::default() };
+        let mut words: Vec<_> = EvidenceTable::value_variants().iter().map(|t| t.name()).collect();
+        let mut names: Vec<_> = table::tables(&report).iter().map(|table| table.name).collect();
+        words.sort_unstable();
+        names.sort_unstable();
+        assert_eq!(words, names);
     }
 }

@@ -10,23 +10,26 @@
 //! of the book what was seen before them; and they cannot take all places of the refused, since
 //! clients that never spoke TLS get at most half of these.
 
-use std::borrow::Cow;
+mod peers;
+mod rows;
+#[cfg(test)]
+pub(super) mod tests;
+
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::IpAddr;
 use std::time::SystemTime;
 
-use engine::iana;
+use engine::compliance::Mode;
 
-use super::best;
-use super::observation::{Observation, Offer};
+use super::forecast::{self, Outlook};
+use super::observation::Observation;
 use super::report::{
     ClientRow, Negotiated, Overflow, RefusedRow, Report, SessionRow, Totals as TotalsRow,
 };
 use crate::observe::time::rfc3339;
-
-/// Addresses kept as examples with each combination of parameters.
-const SAMPLES: usize = 4;
+use peers::{Peer, PeerKey};
+use rows::{Client, Refused, RefusedKey, Session, SessionKey};
 
 /// Most rows of each table.
 #[derive(Debug, Clone, Copy)]
@@ -37,13 +40,16 @@ pub struct Limits {
     pub clients: usize,
     /// Clients that were not, by address, service and rule.
     pub refused: usize,
+    /// Clients under each mode, by address and service.
+    pub peers: usize,
 }
 
 impl Limits {
-    /// Of a daemon: about 4 MiB when every table is full.
-    pub const DAEMON: Self = Self { sessions: 1024, clients: 4096, refused: 4096 };
+    /// Of a daemon: about 10 MiB when every table is full.
+    pub const DAEMON: Self = Self { sessions: 1024, clients: 4096, refused: 4096, peers: 4096 };
     /// Of a report from files: a few hundred MiB at worst, in a process that ends.
-    pub const FILES: Self = Self { sessions: 65_536, clients: 262_144, refused: 262_144 };
+    pub const FILES: Self =
+        Self { sessions: 65_536, clients: 262_144, refused: 262_144, peers: 262_144 };
 }
 
 /// The book.
@@ -54,6 +60,7 @@ pub struct Book {
     sessions: Shelf<SessionKey<'static>, Session>,
     clients: Shelf<(usize, Option<IpAddr>), Client>,
     refused: Shelf<RefusedKey<'static>, Refused>,
+    peers: Shelf<PeerKey<'static>, Peer>,
     overflow: Overflow,
 }
 
@@ -67,6 +74,7 @@ impl Book {
             sessions: Shelf::default(),
             clients: Shelf::default(),
             refused: Shelf::default(),
+            peers: Shelf::default(),
             overflow: Overflow::default(),
         }
     }
@@ -80,6 +88,24 @@ impl Book {
             self.add_refused(seen);
         } else if let Some(session) = session {
             self.add_client(session, seen);
+        }
+        self.add_outlooks(seen);
+    }
+
+    /// What each mode would have done.
+    fn add_outlooks(&mut self, seen: &Observation<'_>) {
+        let outlooks = forecast::outlooks(seen);
+        if outlooks.iter().all(|outlook| *outlook == Outlook::Silent) {
+            return;
+        }
+        let key = PeerKey::of(seen);
+        let found = find(&self.peers, &key);
+        let make = || (key.into_owned(), Peer::default());
+        match found.or_else(|| self.peers.put(self.limits.peers, make)) {
+            Some(at) => {
+                self.peers.rows.get_mut(at).into_iter().for_each(|row| row.add(seen, &outlooks));
+            }
+            None => self.overflow.what_if += 1,
         }
     }
 
@@ -119,9 +145,10 @@ impl Book {
     }
 
     /// Everything in the book, in an order that does not depend on chance: sessions by the number
-    /// of their connections, the others by service, protocol or rule, and address.
+    /// of their connections, the others by service, protocol or rule, and address. `what_if` adds
+    /// what a mode would do.
     #[must_use]
-    pub fn report(&self) -> Report {
+    pub fn report(&self, what_if: Option<Mode>) -> Report {
         let names: Vec<(Negotiated, usize)> =
             self.sessions.index.iter().map(|(key, at)| (key.negotiated(), *at)).collect();
         let mut by_place = vec![Negotiated::default(); names.len()];
@@ -159,6 +186,7 @@ impl Book {
             sessions,
             clients: clients.into_iter().map(|(_, row)| row).collect(),
             refused: refused.into_iter().map(|(_, row)| row).collect(),
+            what_if: what_if.map(|mode| self.what_if(mode)),
             overflow: self.overflow,
             ..Report::default()
         }
@@ -258,219 +286,3 @@ impl Totals {
         }
     }
 }
-
-/// What was negotiated.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct SessionKey<'a> {
-    service: Cow<'a, str>,
-    version: Cow<'a, str>,
-    suite: Cow<'a, str>,
-    group: Cow<'a, str>,
-    scheme: Cow<'a, str>,
-    key: Cow<'a, str>,
-    client: Cow<'a, str>,
-}
-
-impl<'a> SessionKey<'a> {
-    fn of(seen: &'a Observation<'_>) -> Self {
-        // A client that was refused has negotiated nothing it can be held to.
-        let client = seen.client.as_ref().filter(|_| seen.established);
-        Self {
-            service: Cow::Borrowed(&seen.service),
-            version: Cow::Borrowed(&seen.version),
-            suite: Cow::Borrowed(&seen.suite),
-            group: Cow::Borrowed(&seen.group),
-            scheme: Cow::Borrowed(&seen.scheme),
-            key: Cow::Borrowed(&seen.key),
-            // A log of an older version has the certificate and not the type of its key.
-            client: client.map_or(Cow::Borrowed(""), |client| match client.key.as_ref() {
-                "" => Cow::Borrowed("not recorded"),
-                key => Cow::Borrowed(key),
-            }),
-        }
-    }
-
-    fn into_owned(self) -> SessionKey<'static> {
-        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
-        SessionKey {
-            service: own(self.service),
-            version: own(self.version),
-            suite: own(self.suite),
-            group: own(self.group),
-            scheme: own(self.scheme),
-            key: own(self.key),
-            client: own(self.client),
-        }
-    }
-
-    fn negotiated(&self) -> Negotiated {
-        Negotiated {
-            service: self.service.to_string(),
-            protocol: self.version.to_string(),
-            suite: self.suite.to_string(),
-            group: self.group.to_string(),
-            signature: self.scheme.to_string(),
-            key: self.key.to_string(),
-            client_key: self.client.to_string(),
-            verdict: String::new(),
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Session {
-    connections: u64,
-    resumed: u64,
-    failed: u64,
-    bytes_in: u64,
-    bytes_out: u64,
-    seen: Span,
-    samples: Vec<IpAddr>,
-}
-
-impl Session {
-    fn add(&mut self, seen: &Observation<'_>) {
-        if seen.established {
-            self.connections += 1;
-            self.resumed += u64::from(seen.resumed);
-        } else {
-            self.failed += 1;
-        }
-        self.bytes_in = self.bytes_in.saturating_add(seen.bytes_in);
-        self.bytes_out = self.bytes_out.saturating_add(seen.bytes_out);
-        self.seen.add(seen.time);
-        if let Some(peer) = seen.peer
-            && self.samples.len() < SAMPLES
-            && !self.samples.contains(&peer)
-        {
-            self.samples.push(peer);
-        }
-    }
-
-    fn row(&self, negotiated: Negotiated) -> SessionRow {
-        SessionRow {
-            negotiated,
-            connections: self.connections,
-            resumed: self.resumed,
-            failed: self.failed,
-            bytes_in: self.bytes_in,
-            bytes_out: self.bytes_out,
-            first_seen: self.seen.first(),
-            last_seen: self.seen.last(),
-            sample_peers: self.samples.iter().map(ToString::to_string).collect(),
-        }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Client {
-    connections: u64,
-    seen: Span,
-    subject: String,
-    sni: String,
-}
-
-impl Client {
-    fn add(&mut self, seen: &Observation<'_>) {
-        self.connections += 1;
-        if self.seen.is_latest(seen.time) {
-            set(&mut self.sni, &seen.sni);
-            set(&mut self.subject, seen.client.as_ref().map_or("", |client| &client.subject));
-        }
-        self.seen.add(seen.time);
-    }
-
-    fn row(&self, peer: String, negotiated: Negotiated) -> ClientRow {
-        ClientRow {
-            peer,
-            negotiated,
-            client_subject: self.subject.clone(),
-            sni: self.sni.clone(),
-            connections: self.connections,
-            first_seen: self.seen.first(),
-            last_seen: self.seen.last(),
-        }
-    }
-}
-
-/// Overwrites a text; the same one again, which is the rule, costs nothing.
-fn set(text: &mut String, new: &str) {
-    if text != new {
-        new.clone_into(text);
-    }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-struct RefusedKey<'a> {
-    service: Cow<'a, str>,
-    rule: Cow<'a, str>,
-    peer: Option<IpAddr>,
-}
-
-impl<'a> RefusedKey<'a> {
-    fn of(seen: &'a Observation<'_>) -> Self {
-        Self {
-            service: Cow::Borrowed(&seen.service),
-            rule: Cow::Borrowed(&seen.rule),
-            peer: seen.peer,
-        }
-    }
-
-    fn into_owned(self) -> RefusedKey<'static> {
-        let own = |text: Cow<'_, str>| Cow::Owned(text.into_owned());
-        RefusedKey { service: own(self.service), rule: own(self.rule), peer: self.peer }
-    }
-}
-
-#[derive(Debug, Default)]
-struct Refused {
-    connections: u64,
-    seen: Span,
-    /// Newest version that was ever offered.
-    best_version: Option<u16>,
-    offer: Option<Offer>,
-    reason: String,
-    alert: Option<u8>,
-    subject: String,
-    sni: String,
-}
-
-impl Refused {
-    fn add(&mut self, seen: &Observation<'_>) {
-        self.connections += 1;
-        let offered = seen.offer.as_ref().and_then(best::version);
-        self.best_version = best::newer(self.best_version, offered);
-        if self.seen.is_latest(seen.time) {
-            if self.offer != seen.offer {
-                self.offer.clone_from(&seen.offer);
-            }
-            self.alert = seen.alert_sent;
-            set(&mut self.reason, &seen.reason);
-            set(&mut self.sni, &seen.sni);
-            set(&mut self.subject, seen.client.as_ref().map_or("", |client| &client.subject));
-        }
-        self.seen.add(seen.time);
-    }
-
-    fn row(&self, key: &RefusedKey<'_>) -> RefusedRow {
-        RefusedRow {
-            peer: address(key.peer),
-            service: key.service.to_string(),
-            rule: key.rule.to_string(),
-            reason: self.reason.clone(),
-            alert_sent: self.alert,
-            best_protocol: (self.best_version)
-                .map_or_else(String::new, |version| iana::version_name(version).into_owned()),
-            best_suites: self.offer.as_ref().map(best::suites).unwrap_or_default(),
-            groups: self.offer.as_ref().map(best::groups).unwrap_or_default(),
-            client_subject: self.subject.clone(),
-            sni: self.sni.clone(),
-            connections: self.connections,
-            first_seen: self.seen.first(),
-            last_seen: self.seen.last(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests;

@@ -12,7 +12,7 @@ use super::html::escape;
 const BARS_MAX: usize = 8;
 
 /// Characters of a label.
-const LABEL_MAX: usize = 38;
+const LABEL_MAX: usize = 45;
 
 /// A bar.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,8 +44,8 @@ pub(super) fn sum<'a>(values: impl Iterator<Item = (&'a str, u64)>) -> Vec<Bar> 
 pub(super) fn bars(title: &str, bars: &[Bar], bad: bool) -> String {
     const WIDTH: u64 = 640;
     const ROW: u64 = 26;
-    const LEFT: u64 = 300;
-    const LONGEST: u64 = 250;
+    const LEFT: u64 = 355;
+    const LONGEST: u64 = 215;
     let most = bars.iter().map(|bar| bar.value).max().unwrap_or(0).max(1);
     let height = ROW * bars.len() as u64;
     let words: Vec<String> =
@@ -65,8 +65,8 @@ pub(super) fn bars(title: &str, bars: &[Bar], bad: bool) -> String {
         let _ = writeln!(
             out,
             "<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>\
-             <rect class=\"track\" x=\"{LEFT}\" y=\"{}\" width=\"{LONGEST}\" height=\"16\" rx=\"2\"/>\
-             <rect class=\"{class}\" x=\"{LEFT}\" y=\"{}\" width=\"{length}\" height=\"16\" rx=\"2\"/>\
+             <rect class=\"track\" x=\"{LEFT}\" y=\"{}\" width=\"{LONGEST}\" height=\"16\"/>\
+             <rect class=\"{class}\" x=\"{LEFT}\" y=\"{}\" width=\"{length}\" height=\"16\"/>\
              <text x=\"{}\" y=\"{}\">{}</text>",
             LEFT - 10,
             top + 17,
@@ -111,7 +111,7 @@ mod tests {
             [Bar { label: "a<b".into(), value: u64::MAX }, Bar { label: "c".into(), value: 1 }];
         let svg = bars("t", &chart, false);
         assert!(svg.contains("a&lt;b") && !svg.contains("a<b"));
-        assert!(svg.contains("class=\"bar\" x=\"300\" y=\"5\" width=\"250\""), "{svg}");
-        assert!(svg.contains("class=\"bar\" x=\"300\" y=\"31\" width=\"2\""), "{svg}");
+        assert!(svg.contains("class=\"bar\" x=\"355\" y=\"5\" width=\"215\""), "{svg}");
+        assert!(svg.contains("class=\"bar\" x=\"355\" y=\"31\" width=\"2\""), "{svg}");
     }
 }

@@ -20,9 +20,15 @@ const SCRIPT: &str = include_str!("page.js");
 /// Rows of a table that a page shows; a browser is no database.
 const ROWS_MAX: usize = 5000;
 
+/// Label of connections without a client certificate.
+const NO_CERTIFICATE: &str = "no certificate";
+
+/// Label of connections without a verdict.
+const NO_MODE: &str = "no mode";
+
 /// SHA-256 of the style and of the script in Base64. A test of the repository computes them.
 const HASHES: [&str; 2] = [
-    "wriiv0GkAFMzL2XrtqyQtvYul7u4InUj2juh+Ne6Dn0=",
+    "CkmyIirKxoTNHqGI2JZnTiJVOXSJP6T5wpSmGdPtYsU=",
     "ZZThbsXvFK4tjZdZqiHAm+VGqGxGr/4Ztv7aK2p8bcs=",
 ];
 
@@ -104,18 +110,23 @@ fn charts(out: &mut String, report: &Report) {
         let rule = if row.rule.is_empty() { "no rule" } else { &row.rule };
         (rule, row.connections)
     }));
-    let charts: [(&str, Vec<Bar>, bool); 7] = [
+    let outlooks = report.what_if.iter().flat_map(|what_if| &what_if.peers);
+    let outlooks = chart::sum(outlooks.map(|row| (row.outlook.as_str(), 1)));
+    let charts: [(&str, Vec<Bar>, bool); 8] = [
+        ("Clients if the mode were enforced", outlooks, false),
         ("Connections by protocol", sessions(|n| &n.protocol, "not recorded"), false),
         ("Connections by cipher suite", sessions(|n| &n.suite, "not recorded"), false),
         ("Connections by group", sessions(|n| &n.group, "none (resumed)"), false),
         ("Connections by our key", sessions(|n| &n.key, "none (resumed)"), false),
-        ("Connections by client key", sessions(|n| &n.client_key, "no certificate"), false),
-        ("Connections by verdict", sessions(|n| &n.verdict, "no mode"), false),
+        ("Connections by client key", sessions(|n| &n.client_key, NO_CERTIFICATE), false),
+        ("Connections by verdict", sessions(|n| &n.verdict, NO_MODE), false),
         ("Failed handshakes by rule", refused, true),
     ];
     out.push_str("<section class=\"charts\" aria-label=\"Charts\">\n");
     for (title, bars, bad) in charts {
-        if !bars.is_empty() {
+        // Where nobody shows a certificate and no mode is on, there is nothing to be compared.
+        let idle = |bar: &Bar| [NO_CERTIFICATE, NO_MODE].contains(&bar.label.as_str());
+        if !bars.iter().all(idle) {
             let _ = writeln!(
                 out,
                 "<figure><figcaption>{}</figcaption>\n{}</figure>",
@@ -197,7 +208,9 @@ pub fn escape(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::{ROWS_MAX, escape, page};
-    use crate::evidence::report::{ClientRow, Negotiated, RefusedRow, Report, SessionRow, Source};
+    use crate::evidence::report::{
+        ClientRow, Negotiated, PeerRow, RefusedRow, Report, SessionRow, Source, WhatIf,
+    };
 
     const EVIL: &str = "\"'><img src=x onerror=alert(1)></script><b>&amp;";
 
@@ -245,6 +258,15 @@ mod tests {
             }],
             ..Report::default()
         };
+        let peer = PeerRow {
+            peer: evil(),
+            service: evil(),
+            outlook: evil(),
+            rules: vec![evil()],
+            missing: vec![evil()],
+            ..PeerRow::default()
+        };
+        report.what_if = Some(WhatIf { mode: evil(), peers: vec![peer] });
         report.source.since = Some(evil());
         report.reading.damaged = 1;
         report.reading.examples = vec![evil()];

@@ -133,7 +133,7 @@ mod tests {
         let since = (since_ms > 0).then(|| UNIX_EPOCH + Duration::from_millis(since_ms));
         let mut from = BufReader::with_capacity(64, text);
         lines(&mut from, "a.log", since, &mut book, &mut reading).unwrap();
-        (book.report(), reading)
+        (book.report(None), reading)
     }
 
     fn log() -> String {

@@ -10,12 +10,15 @@
 //! [`Book`](book::Book), so they agree; memory is bounded whatever clients do, and what found no
 //! place is counted; text that a client chose is harmless in every form of the report.
 //!
-//! What it does not do: judge. Verdicts are the records' own. It reads the JSON log only: the text
+//! What it does not do: know a rule. Verdicts are the records' own, and where a record has none for
+//! a mode that is asked about, `engine::compliance` is asked. It reads the JSON log only: the text
 //! form is for people.
 
 mod best;
 pub mod book;
 mod chart;
+mod codes;
+mod forecast;
 pub mod html;
 pub mod input;
 pub mod observation;

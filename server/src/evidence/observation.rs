@@ -12,17 +12,24 @@ use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::time::SystemTime;
 
-use engine::iana;
+use engine::compliance::AuditVerdict;
 use engine::record::{Outcome, Record};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use super::codes;
 use crate::observe::escape::shortened;
 use crate::observe::json;
 use crate::observe::time::parse_rfc3339;
 
 /// Suites, groups and schemes kept of an offer, each. Stock clients offer at most 60 suites.
 pub const OFFER_MAX: usize = 128;
+
+/// Modes that a record is read for.
+const AUDITS_MAX: usize = 8;
+
+/// Missing items kept of each.
+const MISSING_MAX: usize = 8;
 
 /// What a client offered, as numbers of the IANA registries.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -46,6 +53,21 @@ pub struct Shown<'a> {
     pub subject: Cow<'a, str>,
     /// Type and size of its key.
     pub key: Cow<'a, str>,
+}
+
+/// What a mode that was only watched would have said.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Audit {
+    /// The mode.
+    pub mode: String,
+    /// The first rule that the connection breaks; empty if it breaks none.
+    #[serde(default)]
+    pub rule: String,
+    /// Whether what the client offers and shows would do.
+    pub offer_could: bool,
+    /// What would not.
+    #[serde(default)]
+    pub missing: Vec<String>,
 }
 
 /// One connection.
@@ -89,6 +111,12 @@ pub struct Observation<'a> {
     pub alert_sent: Option<u8>,
     /// What the client offered.
     pub offer: Option<Offer>,
+    /// Modes that were on, `fips-140-2+nist-800-131a`.
+    pub modes: Cow<'a, str>,
+    /// Their verdict.
+    pub verdict: Cow<'a, str>,
+    /// What modes that were only watched would have said.
+    pub audit: Vec<Audit>,
 }
 
 impl<'a> Observation<'a> {
@@ -124,6 +152,9 @@ impl<'a> Observation<'a> {
                 let lists = [&offer.versions, &offer.suites, &offer.groups];
                 offer_of(lists.map(Vec::as_slice), &offer.signature_schemes)
             }),
+            modes: text(record.verdict.as_ref().map(|verdict| verdict.modes.as_str())),
+            verdict: text(record.verdict.as_ref().map(|verdict| verdict.verdict.word())),
+            audit: record.audit.iter().take(AUDITS_MAX).map(audit).collect(),
         }
     }
 
@@ -131,6 +162,27 @@ impl<'a> Observation<'a> {
     #[must_use]
     pub fn is_noise(&self) -> bool {
         self.outcome == json::outcome(Outcome::Noise)
+    }
+}
+
+fn audit(verdict: &AuditVerdict) -> Audit {
+    let AuditVerdict { mode, rule, offer_could, missing, .. } = verdict;
+    let audit = Audit {
+        mode: mode.name().to_owned(),
+        rule: rule.map_or_else(String::new, |rule| rule.to_string()),
+        offer_could: *offer_could,
+        missing: missing.clone(),
+    };
+    bounded_audit(audit)
+}
+
+fn bounded_audit(audit: Audit) -> Audit {
+    let own = |text: String| shortened(&text).into_owned();
+    Audit {
+        mode: own(audit.mode),
+        rule: own(audit.rule),
+        offer_could: audit.offer_could,
+        missing: audit.missing.into_iter().take(MISSING_MAX).map(own).collect(),
     }
 }
 
@@ -145,24 +197,18 @@ fn offer_of(lists: [&[Cow<'_, str>]; 3], schemes: &[Cow<'_, str>]) -> Offer {
     let mut numbers = |names: &[Cow<'_, str>], number: fn(&str) -> Option<u16>| {
         cut |= names.len() > OFFER_MAX;
         let known = names.iter().take(OFFER_MAX).filter_map(|name| {
-            let found = number(name).or_else(|| unnamed(name));
+            let found = number(name);
             cut |= found.is_none();
             found
         });
         known.collect::<Vec<u16>>()
     };
     let [versions, suites, groups] = lists;
-    let versions = numbers(versions, iana::version_code);
-    let suites = numbers(suites, iana::suite_code);
-    let groups = numbers(groups, iana::group_code);
-    let schemes = numbers(schemes, iana::scheme_code);
+    let versions = numbers(versions, codes::version);
+    let suites = numbers(suites, codes::suite);
+    let groups = numbers(groups, codes::group);
+    let schemes = numbers(schemes, codes::scheme);
     Offer { versions, suites, groups, schemes, cut }
-}
-
-/// `0xNNNN`, as a number without a name is written.
-fn unnamed(text: &str) -> Option<u16> {
-    let digits = text.strip_prefix("0x").filter(|digits| digits.len() == 4)?;
-    u16::from_str_radix(digits, 16).ok()
 }
 
 /// What a line of a log is.
@@ -264,6 +310,12 @@ struct Raw<'a> {
     alert_sent: Option<u8>,
     #[serde(default, borrow)]
     offered: Option<Offered<'a>>,
+    #[serde(default, borrow, rename = "mode.names")]
+    modes: Cow<'a, str>,
+    #[serde(default, borrow, rename = "mode.verdict")]
+    verdict: Cow<'a, str>,
+    #[serde(default)]
+    audit: Vec<Audit>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -317,6 +369,9 @@ impl<'a> From<Raw<'a>> for Observation<'a> {
                 let lists = [&offered.versions, &offered.suites, &offered.groups];
                 offer_of(lists.map(Vec::as_slice), &offered.signature_schemes)
             }),
+            modes: bounded(raw.modes),
+            verdict: bounded(raw.verdict),
+            audit: raw.audit.into_iter().take(AUDITS_MAX).map(bounded_audit).collect(),
         }
     }
 }
@@ -331,7 +386,6 @@ fn bounded(text: Cow<'_, str>) -> Cow<'_, str> {
 
 #[cfg(test)]
 mod tests {
-    use std::borrow::Cow;
     use std::sync::Arc;
     use std::time::{Duration, SystemTime};
 
@@ -351,7 +405,7 @@ mod tests {
             issuer: "CN=ca".into(),
             serial: "1".into(),
             fingerprint_sha256: String::new(),
-            key: Cow::Borrowed("EC P-256"),
+            key: "EC P-256".into(),
             not_after: SystemTime::UNIX_EPOCH,
             der: Arc::from([]),
             common_name: None,
@@ -402,9 +456,8 @@ mod tests {
     #[test]
     fn a_forged_line_cannot_drive_a_terminal_or_fill_the_memory() {
         let long = "x".repeat(100_000);
-        let line = format!(
-            r#"{{"time":"2026-11-21T00:00:00Z","event":"connection","service":"{long}","sni":"\u001b[2J"}}"#
-        );
+        let forged = r#""event":"connection","sni":"\u001b[2J","service":""#;
+        let line = format!("{{\"time\":\"2026-11-21T00:00:00Z\",{forged}{long}\"}}");
         let Line::Connection(seen) = read(line.as_bytes()) else { panic!("no connection") };
         assert!(seen.service.len() < 300, "{}", seen.service.len());
         assert_eq!(seen.sni, "\\u{1b}[2J");

@@ -22,6 +22,9 @@ pub struct Report {
     pub clients: Vec<ClientRow>,
     /// Clients that were not: one row for each address and rule.
     pub refused: Vec<RefusedRow>,
+    /// What a mode would do, where one was asked about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub what_if: Option<WhatIf>,
     /// Connections that found no row, since a table was full.
     pub overflow: Overflow,
 }
@@ -33,6 +36,9 @@ impl Report {
         self.sessions.retain(|row| row.last_seen.as_str() >= since);
         self.clients.retain(|row| row.last_seen.as_str() >= since);
         self.refused.retain(|row| row.last_seen.as_str() >= since);
+        if let Some(what_if) = &mut self.what_if {
+            what_if.peers.retain(|row| row.last_seen.as_str() >= since);
+        }
         self.source.since = Some(since.to_owned());
     }
 }
@@ -195,6 +201,47 @@ pub struct RefusedRow {
     pub last_seen: String,
 }
 
+/// [`PeerRow::outlook`] of a client that would fail, at least sometimes.
+pub const FAILS: &str = "fails";
+/// Of one of which the records do not say enough.
+pub const UNDECIDED: &str = "undecided";
+/// Of one that would connect.
+pub const CONNECTS: &str = "connects";
+
+/// What would happen if a mode were enforced.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WhatIf {
+    /// The mode.
+    pub mode: String,
+    /// Every client that spoke TLS, those that would fail first.
+    pub peers: Vec<PeerRow>,
+}
+
+/// A client under a mode.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PeerRow {
+    /// Its address, without the port.
+    pub peer: String,
+    /// Service; empty if none was chosen.
+    pub service: String,
+    /// `fails`, `undecided` or `connects`: the worst of its connections.
+    pub outlook: String,
+    /// Connections that would fail.
+    pub failing: u64,
+    /// Connections of which the records do not say enough.
+    pub undecided: u64,
+    /// Connections that would come about.
+    pub connecting: u64,
+    /// Rules that would refuse it.
+    pub rules: Vec<String>,
+    /// What is missing, or what the records do not say.
+    pub missing: Vec<String>,
+    /// The last connection that would fail.
+    pub last_failing: String,
+    /// The last connection of whatever kind.
+    pub last_seen: String,
+}
+
 /// Connections that are in the totals and in no row.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Overflow {
@@ -204,6 +251,8 @@ pub struct Overflow {
     pub clients: u64,
     /// Of the table of refused clients.
     pub refused: u64,
+    /// Of the tables of what a mode would do.
+    pub what_if: u64,
 }
 
 impl Overflow {

@@ -6,7 +6,7 @@
 //! would take for a formula gets an apostrophe in front; in text it was made printable when it was
 //! read ([`super::observation`]).
 
-use super::report::{ClientRow, Negotiated, RefusedRow, Report, SessionRow};
+use super::report::{ClientRow, Negotiated, PeerRow, RefusedRow, Report, SessionRow, WhatIf};
 
 /// How a column is shown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,7 +72,9 @@ const CONNECTIONS: Column = column("connections", "Connections", Kind::Number);
 /// The tables of a report, in the order in which they are shown.
 #[must_use]
 pub fn tables(report: &Report) -> Vec<Table> {
-    vec![sessions(&report.sessions), clients(&report.clients), refused(&report.refused)]
+    let what_if = report.what_if.iter().map(what_if);
+    let rest = [sessions(&report.sessions), clients(&report.clients), refused(&report.refused)];
+    what_if.chain(rest).collect()
 }
 
 fn negotiated(row: &Negotiated) -> Vec<String> {
@@ -175,6 +177,43 @@ fn refused(rows: &[RefusedRow]) -> Table {
     }
 }
 
+fn what_if(what_if: &WhatIf) -> Table {
+    let columns = vec![
+        column("peer", "Client", Kind::Text),
+        column("service", "Service", Kind::Text),
+        column("outlook", "Outlook", Kind::Text),
+        column("failing", "Would fail", Kind::Number),
+        column("undecided", "Undecided", Kind::Number),
+        column("connecting", "Would connect", Kind::Number),
+        column("rules", "Rule", Kind::Text),
+        column("missing", "Missing", Kind::Text),
+        column("last_failing", "Last failing", Kind::Moment),
+        column("last_seen", "Last seen", Kind::Moment),
+    ];
+    let row = |row: &PeerRow| {
+        vec![
+            row.peer.clone(),
+            row.service.clone(),
+            row.outlook.clone(),
+            row.failing.to_string(),
+            row.undecided.to_string(),
+            row.connecting.to_string(),
+            row.rules.join(" "),
+            row.missing.join("; "),
+            row.last_failing.clone(),
+            row.last_seen.clone(),
+        ]
+    };
+    Table {
+        name: "what-if",
+        title: "What the mode would do",
+        caption: "Each client that spoke TLS, had the mode been on: first those that would fail, \
+                  then those of which the records do not say enough (set audit and look again).",
+        columns,
+        rows: what_if.peers.iter().map(row).collect(),
+    }
+}
+
 impl Table {
     /// A cell for a reader; empty where nothing is known.
     #[must_use]
@@ -250,7 +289,7 @@ pub fn bytes(count: u64) -> String {
     }
     let unit = usize::try_from(count.ilog2() / 10).unwrap_or(0).min(UNITS.len());
     // Tenths, cut and not rounded: 1023.99 MiB are not 1024.0.
-    let tenths = u128::from(count) * 10 >> (10 * unit);
+    let tenths = (u128::from(count) * 10) >> (10 * unit);
     let name = UNITS.get(unit - 1).copied().unwrap_or_default();
     match (tenths / 10, tenths % 10) {
         (whole @ 0..=9, part) => format!("{whole}.{part} {name}"),
@@ -261,7 +300,7 @@ pub fn bytes(count: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::{Column, Kind, Table, bytes, column, csv_cell, tables};
-    use crate::evidence::report::{RefusedRow, Report};
+    use crate::evidence::report::{RefusedRow, Report, WhatIf};
 
     fn table(rows: &[[&str; 3]]) -> Table {
         let columns: Vec<Column> = vec![
@@ -296,32 +335,36 @@ mod tests {
         assert_eq!(csv_cell("TLSv1.3"), "TLSv1.3");
     }
 
-    #[test]
-    fn every_row_has_a_cell_for_every_column() {
-        let report = Report {
+    /// A row in each table.
+    fn full() -> Report {
+        let mode = "fips-140-3".to_owned();
+        Report {
             sessions: vec![Default::default()],
             clients: vec![Default::default()],
             refused: vec![RefusedRow { alert_sent: Some(70), ..Default::default() }],
+            what_if: Some(WhatIf { mode, peers: vec![Default::default()] }),
             ..Report::default()
-        };
-        for table in tables(&report) {
+        }
+    }
+
+    #[test]
+    fn every_row_has_a_cell_for_every_column() {
+        for table in tables(&full()) {
             assert_eq!(table.rows[0].len(), table.columns.len(), "{}", table.name);
         }
     }
 
     #[test]
     fn columns_are_the_fields_of_the_rows() {
-        let report = Report {
-            sessions: vec![Default::default()],
-            clients: vec![Default::default()],
-            refused: vec![RefusedRow { alert_sent: Some(70), ..Default::default() }],
-            ..Report::default()
-        };
-        let value = serde_json::to_value(&report).unwrap();
-        for table in tables(&report) {
+        let value = serde_json::to_value(full()).unwrap();
+        for table in tables(&full()) {
             let mut names: Vec<&str> = table.columns.iter().map(|column| column.name).collect();
             names.sort_unstable();
-            let row = value[table.name][0].as_object().unwrap();
+            let rows = match table.name {
+                "what-if" => &value["what_if"]["peers"],
+                name => &value[name],
+            };
+            let row = rows[0].as_object().unwrap();
             let mut fields: Vec<&str> = row.keys().map(String::as_str).collect();
             fields.sort_unstable();
             assert_eq!(names, fields, "{}", table.name);

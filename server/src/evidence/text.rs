@@ -2,17 +2,39 @@
 
 use std::fmt::Write as _;
 
-use super::report::{Overflow, Report};
+use super::report::{CONNECTS, FAILS, Overflow, Report, UNDECIDED, WhatIf};
 use super::table::{Table, bytes, tables};
 
-/// The whole report.
+/// The whole report; of one that was asked what a mode would do, that answer alone.
 #[must_use]
 pub fn text(report: &Report) -> String {
     let mut out = summary(report).join("\n") + "\n";
-    for table in tables(report) {
-        push(&mut out, &table);
-    }
+    let Some(what_if) = &report.what_if else {
+        tables(report).iter().for_each(|table| push(&mut out, table));
+        return out;
+    };
+    // Those that would connect are counted in the summary.
+    let mut some = Report::default();
+    let peers = what_if.peers.iter().filter(|row| row.outlook != CONNECTS).cloned().collect();
+    some.what_if = Some(WhatIf { mode: what_if.mode.clone(), peers });
+    tables(&some).iter().take(1).for_each(|table| push(&mut out, table));
     out
+}
+
+/// How many clients would fail under the mode that was asked about.
+fn outlook(what_if: &WhatIf) -> String {
+    let count = |word: &str| what_if.peers.iter().filter(|row| row.outlook == word).count();
+    let undecided = match count(UNDECIDED) {
+        0 => "none is undecided".to_owned(),
+        some => format!("of {some} the records do not say enough"),
+    };
+    format!(
+        "With {} enforced: {} of {} clients would fail, {} would connect, {undecided}",
+        what_if.mode,
+        count(FAILS),
+        what_if.peers.len(),
+        count(CONNECTS),
+    )
 }
 
 fn push(out: &mut String, table: &Table) {
@@ -43,7 +65,7 @@ pub fn summary(report: &Report) -> Vec<String> {
     } else {
         lines.push(format!(
             "{} connections from {} to {}: {} established ({} resumed), {} failed handshakes, \
-             {} that were no TLS; {} in, {} out",
+             {} without TLS; {} in, {} out",
             totals.connections,
             totals.first_seen,
             totals.last_seen,
@@ -55,6 +77,7 @@ pub fn summary(report: &Report) -> Vec<String> {
             bytes(totals.bytes_out),
         ));
     }
+    lines.extend(report.what_if.as_ref().map(outlook));
     lines.extend(limits(report));
     lines
 }
@@ -89,10 +112,11 @@ pub fn limits(report: &Report) -> Vec<String> {
         ));
     }
     if !report.overflow.is_none() {
-        let Overflow { sessions, clients, refused } = report.overflow;
+        let Overflow { sessions, clients, refused, what_if } = report.overflow;
         lines.push(format!(
             "The tables are full: {sessions} connections are missing in what was negotiated, \
-             {clients} in who was served, {refused} in who was not; the totals have them."
+             {clients} in who was served, {refused} in who was not, {what_if} in what a mode would \
+             do; the totals have them."
         ));
     }
     lines
@@ -101,7 +125,9 @@ pub fn limits(report: &Report) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::text;
-    use crate::evidence::report::{Overflow, Report, SessionRow};
+    use crate::evidence::report::{
+        CONNECTS, FAILS, Overflow, PeerRow, Report, SessionRow, UNDECIDED, WhatIf,
+    };
 
     #[test]
     fn an_empty_report_says_so() {
@@ -122,16 +148,38 @@ mod tests {
         report.reading.text = 2;
         report.reading.lost = 7;
         report.reading.examples = vec!["a.log:4: damaged: x".into()];
-        report.overflow = Overflow { sessions: 1, clients: 2, refused: 3 };
+        report.overflow = Overflow { sessions: 1, clients: 2, refused: 3, what_if: 4 };
         let text = text(&report);
         for part in [
             "3 connections before 2026-11-21T00:00:00.000Z were left out",
             "3 of 10 lines could not be used: 1 damaged, 0 of something else, 2 no JSON",
             "  a.log:4: damaged: x",
             "7 records were lost",
-            "2 in who was served, 3 in who was not",
+            "2 in who was served, 3 in who was not, 4 in what",
         ] {
             assert!(text.contains(part), "{part:?} is missing in\n{text}");
         }
+    }
+
+    #[test]
+    fn what_a_mode_would_do_is_told_without_those_it_leaves_alone() {
+        let peer = |peer: &str, outlook: &str| PeerRow {
+            peer: peer.into(),
+            outlook: outlook.into(),
+            ..PeerRow::default()
+        };
+        let peers = vec![
+            peer("192.0.2.1", FAILS),
+            peer("192.0.2.2", UNDECIDED),
+            peer("192.0.2.3", CONNECTS),
+            peer("192.0.2.4", CONNECTS),
+        ];
+        let what_if = Some(WhatIf { mode: "fips-140-3".into(), peers });
+        let text = text(&Report { what_if, ..Report::default() });
+        let summary = "With fips-140-3 enforced: 1 of 4 clients would fail, 2 would connect, of 1 \
+                       the records do not say enough";
+        assert!(text.contains(summary), "{text}");
+        assert!(text.contains("192.0.2.1") && text.contains("192.0.2.2"));
+        assert!(!text.contains("192.0.2.3") && !text.contains("Who was served"));
     }
 }

@@ -16,6 +16,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 use crossbeam::channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use engine::compliance::Mode;
 use engine::record::Record;
 
 use super::event::{Event, Level};
@@ -129,12 +130,13 @@ impl Log {
         self.push(Entry::Event(event));
     }
 
-    /// What the records so far add up to, those that could not be written included.
+    /// What the records so far add up to, those that could not be written included; and what a mode
+    /// would do.
     #[must_use]
-    pub fn evidence(&self) -> Report {
+    pub fn evidence(&self, what_if: Option<Mode>) -> Report {
         let counted = self.shared.evidence();
         let Some(counted) = counted.as_ref() else { return Report::default() };
-        let mut report = counted.book.report();
+        let mut report = counted.book.report(what_if);
         report.source.kind = "daemon".to_owned();
         report.source.counted_from = Some(rfc3339(counted.from));
         report.reading.connections = report.totals.connections;
@@ -464,7 +466,7 @@ mod tests {
         log.record(completed());
         log.record(completed());
         writer.finish();
-        let report = log.evidence();
+        let report = log.evidence(None);
         assert_eq!((report.totals.established, report.sessions.len()), (2, 1));
         assert_eq!((report.source.kind.as_str(), report.reading.lost), ("daemon", 0));
         assert!(report.source.counted_from.is_some());
