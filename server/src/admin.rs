@@ -229,11 +229,12 @@ fn answer(stream: mio::net::UnixStream, source: &dyn Source) -> io::Result<()> {
 }
 
 fn obey(source: &dyn Source, words: &str) -> Answer {
-    let done = match Order::read(words) {
-        Some(order) => order.and_then(|order| source.obey(&order)),
-        None => Err("unknown verb; ask for cards, crypto, evidence, module, members or status"
-            .to_owned()),
-    };
+    let done =
+        match Order::read(words) {
+            Some(order) => order.and_then(|order| source.obey(&order)),
+            None => Err("unknown verb; ask for cards, crypto, evidence, module, members or status"
+                .to_owned()),
+        };
     done.map_or_else(Answer::Error, Answer::Done)
 }
 

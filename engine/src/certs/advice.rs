@@ -277,7 +277,7 @@ mod tests {
 
     /// The leaf of `params` and its issuer of `ca`.
     fn chain(
-        params: CertificateParams,
+        params: &CertificateParams,
         ca: CertificateParams,
         keys: [&'static SignatureAlgorithm; 2],
     ) -> Vec<CertificateDer<'static>> {
@@ -294,46 +294,46 @@ mod tests {
 
     #[test]
     fn an_ordinary_chain_gets_no_advice() {
-        assert_eq!(rules(&chain(named("a"), ca("CA"), [P256, P256])), [""; 0]);
-        assert_eq!(rules(&chain(named("a"), ca("CA"), [RSA, RSA])), [""; 0]);
+        assert_eq!(rules(&chain(&named("a"), ca("CA"), [P256, P256])), [""; 0]);
+        assert_eq!(rules(&chain(&named("a"), ca("CA"), [RSA, RSA])), [""; 0]);
         let alone = named("a").self_signed(&key(P256)).unwrap();
         assert_eq!(rules(&[alone.der().clone()]), [""; 0], "self-signed");
     }
 
     #[test]
     fn every_stumbling_block_has_its_rule() {
-        assert_eq!(rules(&chain(named("a"), ca("CA"), [P256, RSA])), ["chain-mixed-keys"]);
-        assert_eq!(rules(&chain(named("a"), ca("CA"), [RSA, P256])), [""; 0]);
-        assert_eq!(rules(&chain(named("a"), ca("CA"), [P521, P256])), ["curve-not-offered"]);
-        assert_eq!(rules(&chain(named("a"), ca("CA"), [P256, P521])), ["curve-not-offered"]);
+        assert_eq!(rules(&chain(&named("a"), ca("CA"), [P256, RSA])), ["chain-mixed-keys"]);
+        assert_eq!(rules(&chain(&named("a"), ca("CA"), [RSA, P256])), [""; 0]);
+        assert_eq!(rules(&chain(&named("a"), ca("CA"), [P521, P256])), ["curve-not-offered"]);
+        assert_eq!(rules(&chain(&named("a"), ca("CA"), [P256, P521])), ["curve-not-offered"]);
 
         let mut unnamed = named("a");
         unnamed.subject_alt_names.clear();
-        assert_eq!(rules(&chain(unnamed, ca("CA"), [P256, P256])), ["name-missing"]);
+        assert_eq!(rules(&chain(&unnamed, ca("CA"), [P256, P256])), ["name-missing"]);
 
         let mut for_clients = named("a");
         for_clients.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        assert_eq!(rules(&chain(for_clients, ca("CA"), [P256, P256])), ["key-usage-unfit"]);
+        assert_eq!(rules(&chain(&for_clients, ca("CA"), [P256, P256])), ["key-usage-unfit"]);
         let mut encipherment = named("a");
         encipherment.key_usages = vec![KeyUsagePurpose::KeyEncipherment];
-        assert_eq!(rules(&chain(encipherment, ca("CA"), [P256, P256])), ["key-usage-unfit"]);
+        assert_eq!(rules(&chain(&encipherment, ca("CA"), [P256, P256])), ["key-usage-unfit"]);
         let mut any = named("a");
         any.extended_key_usages = vec![ExtendedKeyUsagePurpose::Any];
         any.key_usages.clear();
-        assert_eq!(rules(&chain(any, ca("CA"), [P256, P256])), [""; 0]);
+        assert_eq!(rules(&chain(&any, ca("CA"), [P256, P256])), [""; 0]);
 
         let mut authority = named("a");
         authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        assert_eq!(rules(&chain(authority, ca("CA"), [P256, P256])), ["leaf-is-ca"]);
-        assert_eq!(rules(&chain(named("a"), named("no CA"), [P256, P256])), ["issuer-not-ca"]);
+        assert_eq!(rules(&chain(&authority, ca("CA"), [P256, P256])), ["leaf-is-ca"]);
+        assert_eq!(rules(&chain(&named("a"), named("no CA"), [P256, P256])), ["issuer-not-ca"]);
         let mut signs_lists = ca("CA");
         signs_lists.key_usages = vec![KeyUsagePurpose::CrlSign];
-        assert_eq!(rules(&chain(named("a"), signs_lists, [P256, P256])), ["issuer-not-ca"]);
+        assert_eq!(rules(&chain(&named("a"), signs_lists, [P256, P256])), ["issuer-not-ca"]);
     }
 
     #[test]
     fn a_leaf_that_stands_alone_is_told_where_its_issuer_is() {
-        let leaf = |params| chain(params, ca("CA"), [P256, P256])[..1].to_vec();
+        let leaf = |params| chain(&params, ca("CA"), [P256, P256])[..1].to_vec();
         assert_eq!(rules(&leaf(named("a"))), ["intermediate-missing"]);
         let mut with_address = named("a");
         // AuthorityInfoAccessSyntax with one caIssuers of http://ca.test/.
@@ -349,7 +349,7 @@ mod tests {
 
     #[test]
     fn an_outdated_signature_is_told_except_on_a_self_issued_certificate() {
-        let mut chain = chain(named("a"), ca("CA"), [RSA, RSA]);
+        let mut chain = chain(&named("a"), ca("CA"), [RSA, RSA]);
         // sha256WithRSAEncryption becomes sha1WithRSAEncryption; nobody verifies it here.
         for certificate in &mut chain {
             let mut der = certificate.to_vec();

@@ -302,6 +302,9 @@ fn unsuitable(hello: &ClientHello, service: &Service) -> Option<Refusal> {
     let common13 = service.tls13 && hello.offers_version(iana::TLS13);
     let common12 = service.tls12 && hello.offers_version(iana::TLS12);
     if !common13 && !common12 {
+        if let Some((rule, reason)) = service.modes.refuses(hello) {
+            return Some(rule.rule().refusal(reason));
+        }
         let served = match (service.tls12, service.tls13) {
             (true, false) => "TLS 1.2 only",
             (false, true) => "TLS 1.3 only",

@@ -67,7 +67,8 @@ impl Content {
                 SectionKind::PrivateKey
                 | SectionKind::RsaPrivateKey
                 | SectionKind::EcPrivateKey => {
-                    if key.replace(section.der).is_some() {
+                    let earlier = key.replace(section.der);
+                    if earlier.is_some() {
                         return Err(Error::data(
                             "the file holds two private keys, so it is not clear whose they are",
                             "import them one by one",

@@ -124,7 +124,7 @@ pub enum Command {
     /// Check the program against the file beside it, as every start in a FIPS mode does
     Integrity(Integrity),
     /// Keep certificates and keys in a key database
-    Keydb(super::keydb::args::Keydb),
+    Keydb(Box<super::keydb::args::Keydb>),
     /// List cipher suites under all their names: IANA, OpenSSL, code, z/VM; and which are served
     Ciphers(Ciphers),
     /// Report who negotiated what and who was refused, from logs or from a running daemon

@@ -120,7 +120,7 @@ fn charts(out: &mut String, report: &Report) {
         ("Connections by our key", sessions(|n| &n.key, "none (resumed)"), false),
         ("Connections by client key", sessions(|n| &n.client_key, NO_CERTIFICATE), false),
         ("Connections by verdict", sessions(|n| &n.verdict, NO_MODE), false),
-        ("Failed handshakes by rule", refused, true),
+        ("Not served, by rule", refused, true),
     ];
     out.push_str("<section class=\"charts\" aria-label=\"Charts\">\n");
     for (title, bars, bad) in charts {

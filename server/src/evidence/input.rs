@@ -1,7 +1,7 @@
 //! Reads log files into a [`Book`].
 //!
 //! Invariants: a line that cannot be used is counted and, among the first few, reported with its
-//! place; it never ends the reading. A line is read up to [`LINE_MAX`] bytes, so that a file
+//! place; it never ends the reading. A line is read up to 4 MiB, so that a file
 //! without line ends costs no memory.
 
 use std::io::{self, BufRead, Read as _};

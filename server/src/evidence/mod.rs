@@ -7,7 +7,7 @@
 //! made from log files, or kept by a running daemon as it goes.
 //!
 //! Invariants: both ways go through [`Observation`](observation::Observation) and
-//! [`Book`](book::Book), so they agree; memory is bounded whatever clients do, and what found no
+//! [`Book`], so they agree; memory is bounded whatever clients do, and what found no
 //! place is counted; text that a client chose is harmless in every form of the report.
 //!
 //! What it does not do: know a rule. Verdicts are the records' own, and where a record has none for

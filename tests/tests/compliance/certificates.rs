@@ -1,6 +1,7 @@
 //! Keys and signatures of certificates against every mode: ours when they are loaded and served,
 //! the clients' and the backends' when they are shown.
 
+use std::process::Command;
 use std::sync::Arc;
 
 use adjunct_tests::backend::Backend;
@@ -10,11 +11,11 @@ use adjunct_tests::client::stock::{Client, Offer, signing_key};
 use adjunct_tests::config::{Service, file};
 use adjunct_tests::openssl_pki::{Odd, OddPki};
 use adjunct_tests::pki::{Issued, Kind, Leaf, Pki};
-use adjunct_tests::process::Finished;
+use adjunct_tests::process::{Finished, run};
 use adjunct_tests::record::Record;
 use adjunct_tests::scene::NAME;
 use adjunct_tests::{adjunct, need};
-use engine::compliance::{CertificateFacts, Mode, ModeSet, PolicySet, Role, RuleId};
+use engine::compliance::{CertificateFacts, Mode, ModeSet, PolicySet, Role, RuleId, strength_bits};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 
@@ -184,6 +185,40 @@ fn judge(odd: &Odd, broken: &[RuleId], record: &Record, served: bool, policy: &P
         assert!(!served);
         record.expect("outcome", "refused").expect("mode.verdict", "refused");
         assert!(record.field("mode.rule").is_null(), "{}", record.0);
+    }
+}
+
+#[test]
+fn keys_and_signatures_are_read_as_openssl_writes_them() {
+    let _ = need!("openssl");
+    let directory = tempfile::TempDir::new().unwrap();
+    let at = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let openssl = |line: &str| {
+        let _ = run(Command::new("openssl").args(line.split(' ')), b"").success();
+    };
+    let pss = "-sha384 -sigopt rsa_padding_mode:pss -sigopt rsa_pss_saltlen:digest";
+    for (key, signed, expected, signature, strength) in [
+        ("RSA -pkeyopt rsa_keygen_bits:2048", pss, "RSA 2048", "RSASSA-PSS-SHA384", 112),
+        ("RSA -pkeyopt rsa_keygen_bits:1024", "-md5", "RSA 1024", "RSA-MD5", 80),
+        ("EC -pkeyopt ec_paramgen_curve:P-224", "-sha224", "EC P-224", "ecdsa-with-SHA224", 112),
+        (
+            "EC -pkeyopt ec_paramgen_curve:brainpoolP256r1",
+            "-sha512",
+            "EC brainpoolP256r1",
+            "ecdsa-with-SHA512",
+            128,
+        ),
+        ("ED25519", "-sha256", "Ed25519", "ED25519", 128),
+        ("ED448", "-sha256", "Ed448", "ED448", 192),
+    ] {
+        let (file, cert) = (at("key"), at("cert"));
+        openssl(&format!("genpkey -algorithm {key} -out {file}"));
+        openssl(&format!("req -x509 -new -subj /CN=x -days 3 -key {file} {signed} -out {cert}"));
+        let der = CertificateDer::from_pem_file(&cert).unwrap();
+        let facts = CertificateFacts::read(&der).unwrap();
+        assert_eq!((facts.key.to_string().as_str(), &*facts.signature), (expected, signature));
+        assert_eq!(strength_bits(&facts.key), strength, "{expected}");
+        assert!(facts.self_issued && facts.subject == "CN=x");
     }
 }
 

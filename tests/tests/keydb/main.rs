@@ -1,4 +1,4 @@
-//! Key databases: `adjunct keydb` from outside, with the programs that its files are exchanged with.
+//! Key databases: `adjunct keydb` from outside, with the programs that exchange files with it.
 //!
 //! Each test has a directory of its own. Passwords are in files, as in a script.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
