@@ -75,7 +75,7 @@ pub enum StartError {
         /// The modes.
         modes: String,
         /// What does not hold.
-        failure: fips::Failure,
+        failure: Box<fips::Failure>,
     },
     /// The system refused a thread, epoll or a socket.
     #[error("{what}: {source}")]
@@ -338,7 +338,7 @@ pub fn self_tests(config: &Config) -> Result<Option<&'static fips::Passed>, Star
 }
 
 fn refused_by_fips(config: &Config, failure: fips::Failure) -> StartError {
-    StartError::Fips { modes: config.modes().to_string(), failure }
+    StartError::Fips { modes: config.modes().to_string(), failure: Box::new(failure) }
 }
 
 fn passed_event(config: &Config, passed: &fips::Passed) -> Event {
