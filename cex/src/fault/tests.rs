@@ -47,7 +47,7 @@ const FAULTS: [Fault; 14] = [
 #[test]
 fn with_another_card_every_fault_goes_unnoticed() {
     // Long enough that a healthy card is not late on a busy machine.
-    let config = Config { request_timeout: Duration::from_millis(250), ..config(&[0, 2]) };
+    let config = Config { request_timeout: Duration::from_secs(1), ..config(&[0, 2]) };
     for fault in FAULTS {
         let cex = Cex::start(&config).unwrap();
         let key = load(&cex, rsa_2048().pkcs8());
@@ -174,8 +174,28 @@ fn without_a_card_software_does_it_where_the_configuration_says_so() {
 }
 
 #[test]
+fn a_queue_that_has_lost_requests_is_tried_again_when_the_other_one_fails() {
+    let config = Config { request_timeout: Duration::from_millis(250), ..config(&[0, 2]) };
+    let cex = Cex::start(&config).unwrap();
+    let key = load(&cex, rsa_2048().pkcs8());
+    cex.inject(Target::Card(0), Fault::LostReply).unwrap();
+    let lost = cex.sign_blocking(rsa_request(&key));
+    assert_eq!(lost.result.map(|_| lost.trace.apqn.map(|apqn| apqn.card)), Ok(Some(2)));
+    assert_eq!(cex.snapshot().cards[0].queues[0].timeouts, 1, "and is left alone now");
+    // The card recovers by itself: nobody has said that it can be used again.
+    cex.zcrypt.bus.cards[0].hw.queues[0].faults.clear();
+    cex.inject(Target::Card(2), Fault::ErrorReply(0x90)).unwrap();
+    for _ in 0..20 {
+        let completion = cex.sign_blocking(rsa_request(&key));
+        assert!(completion.result.is_ok(), "{completion:?}");
+    }
+}
+
+#[test]
 fn a_wrong_result_takes_the_queue_offline_and_is_never_released() {
-    let cex = Cex::start(&config(&[0])).unwrap();
+    // No request may be lost meanwhile, on however busy a machine.
+    let config = Config { request_timeout: Duration::from_secs(30), ..config(&[0]) };
+    let cex = Cex::start(&config).unwrap();
     let key = load(&cex, rsa_2048().pkcs8());
     let apqn = Apqn { card: 0, domain: 6 };
     cex.inject(Target::Card(0), Fault::WrongResult).unwrap();

@@ -32,7 +32,7 @@ use crate::stats::{CardStats, QueueStats};
 use error::Cause;
 pub use lane::Lane;
 use lane::Lanes;
-use select::{CardView, Choice, Demand, QueueView, select, speed_rating};
+use select::{CardView, Choice, Demand, History, QueueView, select, speed_rating};
 
 /// A request on its way.
 #[derive(Debug)]
@@ -262,7 +262,9 @@ impl Zcrypt {
         let started = self.started;
         let cards = self.bus.cards.iter().zip(&self.cards);
         let views = cards.map(|(bus, card)| View { bus, card, started });
-        select(views, ticket.demand(), &ticket.tried, &ticket.lost, ticket.is_patient())
+        let history =
+            History { tried: &ticket.tried, lost: &ticket.lost, patient: ticket.is_patient() };
+        select(views, ticket.demand(), history)
     }
 
     /// Whether any card of the configuration, or the host in its place, can use such a key.

@@ -18,8 +18,9 @@
 //!
 //! Beyond zcrypt, too: a queue that lost its last requests costs more than all others until its
 //! silence is over, so that a dead card makes one client wait and not each of them; and a request
-//! that was lost in a queue never goes back to it, so that it fails, or is done by the host, while
-//! its client still waits.
+//! that was lost in a queue does not go back to it, so that it fails, or is done by the host, while
+//! its client still waits. Both end for a request that is [desperate](History::is_desperate): a
+//! queue that was silent a moment ago may work again, and the one that always works may be broken now.
 
 use crate::config::CardType;
 use crate::key::{Curve, KeyKind};
@@ -36,6 +37,40 @@ pub(crate) const QUEUE_PENALTY: u32 = 10_000;
 
 /// Added to the cost of a queue that is silent, and of a card all of whose queues are.
 pub(crate) const SILENT_PENALTY: u32 = 1_000_000;
+
+/// Refusals after which a request no longer spares the queues that have lost something.
+const DESPERATE_AFTER: usize = 3;
+
+/// What a request has met so far.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct History<'a> {
+    /// Card and queue of each vain try.
+    pub(crate) tried: &'a [Position],
+    /// Those among them where it found no answer at all.
+    pub(crate) lost: &'a [Position],
+    /// It may wait for a full queue that has not been tried.
+    pub(crate) patient: bool,
+}
+
+impl History<'_> {
+    fn vain_tries(&self, at: impl Fn(&Position) -> bool) -> u32 {
+        self.tried.iter().filter(|place| at(place)).map(|_| 1).sum()
+    }
+
+    /// Refused so often by queues that answer that it takes its chance with one that may not.
+    fn is_desperate(&self) -> bool {
+        self.tried.iter().filter(|place| !self.lost.contains(place)).count() >= DESPERATE_AFTER
+    }
+
+    /// Whether that queue is closed to it: one second chance, no third.
+    fn is_barred(&self, place: Position) -> bool {
+        match self.lost.iter().filter(|lost| **lost == place).count() {
+            0 => false,
+            1 => !self.is_desperate(),
+            _ => true,
+        }
+    }
+}
 
 /// What a request needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,14 +148,11 @@ pub(crate) enum Choice {
     None,
 }
 
-/// Chooses a queue. `tried` are the indices of card and queue of each vain try; in those of `lost`
-/// the request found no answer at all; a `patient` request waits for one that has not been tried.
+/// Chooses a queue.
 pub(crate) fn select<C: CardView>(
     cards: impl Iterator<Item = C>,
     demand: Demand,
-    tried: &[Position],
-    lost: &[Position],
-    patient: bool,
+    history: History<'_>,
 ) -> Choice {
     let mut best: Option<((u32, u64), Choice)> = None;
     let (mut candidates, mut other_full) = (false, false);
@@ -128,29 +160,29 @@ pub(crate) fn select<C: CardView>(
         let Some(weight) = rating(&view, demand).filter(|_| view.online()) else {
             continue;
         };
-        let vain = tried.iter().filter(|tried| tried.0 == card);
-        let mut penalty = vain.map(|_| CARD_PENALTY).sum::<u32>();
+        let mut penalty = CARD_PENALTY * history.vain_tries(|place| place.0 == card);
         let mut silent = true;
         let queues = view.queues().enumerate().filter(|(_, view)| view.usable());
-        for (queue, view) in queues.filter(|(queue, _)| !lost.contains(&(card, *queue))) {
+        for (queue, view) in queues.filter(|(queue, _)| !history.is_barred((card, *queue))) {
             candidates = true;
             silent &= view.silent();
-            other_full |= patient && !tried.contains(&(card, queue)) && !view.has_room();
+            let tried = history.tried.contains(&(card, queue));
+            other_full |= history.patient && !tried && !view.has_room();
         }
-        if silent {
+        if silent && !history.is_desperate() {
             penalty += SILENT_PENALTY;
         }
         let cost = (view.load().saturating_add(weight + penalty), view.requests());
         if best.is_some_and(|(lowest, _)| cost >= lowest) {
             continue;
         }
-        if let Some(queue) = select_queue(card, view.queues(), weight, (tried, lost)) {
+        if let Some(queue) = select_queue(card, view.queues(), weight, history) {
             best = Some((cost, Choice::Queue { card, queue, weight }));
         }
     }
     match best {
         Some((_, Choice::Queue { card, queue, .. }))
-            if tried.contains(&(card, queue)) && other_full =>
+            if history.tried.contains(&(card, queue)) && other_full =>
         {
             Choice::AllFull
         }
@@ -164,18 +196,18 @@ fn select_queue<Q: QueueView>(
     card: usize,
     queues: impl Iterator<Item = Q>,
     weight: u32,
-    (tried, lost): (&[Position], &[Position]),
+    history: History<'_>,
 ) -> Option<usize> {
     let cost = |index, queue: &Q| {
-        let vain = tried.iter().filter(|tried| **tried == (card, index));
-        let silence = if queue.silent() { SILENT_PENALTY } else { 0 };
-        let penalty = vain.map(|_| QUEUE_PENALTY).sum::<u32>() + silence;
+        let vain = history.vain_tries(|place| *place == (card, index));
+        let heeded = queue.silent() && !history.is_desperate();
+        let penalty = QUEUE_PENALTY * vain + if heeded { SILENT_PENALTY } else { 0 };
         (queue.load().saturating_add(weight + penalty), queue.requests())
     };
     queues
         .enumerate()
         .filter(|(index, queue)| {
-            queue.usable() && queue.has_room() && !lost.contains(&(card, *index))
+            queue.usable() && queue.has_room() && !history.is_barred((card, *index))
         })
         .min_by_key(|(index, queue)| cost(*index, queue))
         .map(|(index, _)| index)

@@ -80,15 +80,19 @@ const RSA_4K: Demand = Demand { lane: Lane::RsaBlock, kind: KeyKind::Rsa { bits:
 const RSA_DIGEST: Demand = Demand { lane: Lane::RsaDigest, kind: KeyKind::Rsa { bits: 2048 } };
 const EC: Demand = Demand { lane: Lane::Ec, kind: KeyKind::Ec(Curve::P256) };
 
+fn history<'a>(tried: &'a [Position], lost: &'a [Position]) -> History<'a> {
+    History { tried, lost, patient: true }
+}
+
 fn won(cards: &[C], demand: Demand, last: Option<(usize, usize)>) -> Option<(usize, usize)> {
-    match select(cards.iter(), demand, last.as_slice(), &[], true) {
+    match select(cards.iter(), demand, history(last.as_slice(), &[])) {
         Choice::Queue { card, queue, .. } => Some((card, queue)),
         _ => None,
     }
 }
 
 fn won_impatiently(cards: &[C], demand: Demand, last: (usize, usize)) -> Option<(usize, usize)> {
-    match select(cards.iter(), demand, &[last], &[], false) {
+    match select(cards.iter(), demand, History { tried: &[last], lost: &[], patient: false }) {
         Choice::Queue { card, queue, .. } => Some((card, queue)),
         _ => None,
     }
@@ -131,7 +135,7 @@ fn a_batching_accelerator_gets_four_requests_before_a_coprocessor_gets_one() {
     let batching = |load| C { batches: true, ..a(load, 0) };
     for demand in [RSA_2K, RSA_4K] {
         let Choice::Queue { weight, .. } =
-            select([&batching(0)].into_iter(), demand, &[], &[], true)
+            select([&batching(0)].into_iter(), demand, history(&[], &[]))
         else {
             panic!("an idle accelerator takes {demand:?}")
         };
@@ -140,7 +144,7 @@ fn a_batching_accelerator_gets_four_requests_before_a_coprocessor_gets_one() {
     }
     // A coprocessor's rating is for all it does, and stays.
     let coprocessor = C { batches: true, ..c(0, 0) };
-    let choice = select([&coprocessor].into_iter(), RSA_DIGEST, &[], &[], true);
+    let choice = select([&coprocessor].into_iter(), RSA_DIGEST, history(&[], &[]));
     assert!(matches!(choice, Choice::Queue { weight: 64, .. }));
 }
 
@@ -164,12 +168,12 @@ fn cards_are_compared_first_and_then_the_winners_queues() {
 fn only_cards_that_can_do_it_are_candidates() {
     assert_eq!(won(&[a(0, 0), c(900, 9)], EC, None), Some((1, 0)));
     assert_eq!(won(&[a(0, 0), c(900, 9)], RSA_DIGEST, None), Some((1, 0)));
-    assert_eq!(select([a(0, 0)].iter(), EC, &[], &[], true), Choice::None);
+    assert_eq!(select([a(0, 0)].iter(), EC, history(&[], &[])), Choice::None);
     let offline = C { online: false, ..c(0, 0) };
-    assert_eq!(select([offline].iter(), EC, &[], &[], true), Choice::None);
+    assert_eq!(select([offline].iter(), EC, history(&[], &[])), Choice::None);
     let broken = card(CardType::Cex8C, 0, 0, &[Q { usable: false, ..q(0, 0) }]);
-    assert_eq!(select([broken].iter(), EC, &[], &[], true), Choice::None);
-    assert_eq!(select(std::iter::empty::<&C>(), EC, &[], &[], true), Choice::None);
+    assert_eq!(select([broken].iter(), EC, history(&[], &[])), Choice::None);
+    assert_eq!(select(std::iter::empty::<&C>(), EC, history(&[], &[])), Choice::None);
 }
 
 #[test]
@@ -180,8 +184,8 @@ fn full_queues_are_passed_over() {
     let card_full = card(CardType::Cex8A, 0, 0, std::slice::from_ref(&full));
     assert_eq!(won(&[card_full, c(800, 0)], RSA_2K, None), Some((1, 0)));
     let all = [card(CardType::Cex8A, 0, 0, std::slice::from_ref(&full))];
-    assert_eq!(select(all.iter(), RSA_2K, &[], &[], true), Choice::AllFull);
-    assert_eq!(select(all.iter(), EC, &[], &[], true), Choice::None);
+    assert_eq!(select(all.iter(), RSA_2K, history(&[], &[])), Choice::AllFull);
+    assert_eq!(select(all.iter(), EC, history(&[], &[])), Choice::None);
 }
 
 #[test]
@@ -202,7 +206,7 @@ fn the_last_card_and_queue_are_avoided() {
 #[test]
 fn every_vain_try_is_remembered() {
     let cards = [a(0, 0), a(0, 0), c(900, 0)];
-    let won = |tried: &[_]| match select(cards.iter(), RSA_2K, tried, &[], true) {
+    let won = |tried: &[_]| match select(cards.iter(), RSA_2K, history(tried, &[])) {
         Choice::Queue { card, queue, .. } => (card, queue),
         other => panic!("{other:?}"),
     };
@@ -216,9 +220,9 @@ fn a_retry_waits_for_a_full_queue_rather_than_go_back() {
     let full = Q { room: false, ..q(500, 0) };
     let cards = [a(0, 0), card(CardType::Cex8A, 500, 0, std::slice::from_ref(&full))];
     assert_eq!(won(&cards, RSA_2K, None), Some((0, 0)));
-    assert_eq!(select(cards.iter(), RSA_2K, &[(0, 0)], &[], true), Choice::AllFull);
+    assert_eq!(select(cards.iter(), RSA_2K, history(&[(0, 0)], &[])), Choice::AllFull);
     let one_card = [card(CardType::Cex8A, 0, 0, &[q(0, 0), full.clone()])];
-    assert_eq!(select(one_card.iter(), RSA_2K, &[(0, 0)], &[], true), Choice::AllFull);
+    assert_eq!(select(one_card.iter(), RSA_2K, history(&[(0, 0)], &[])), Choice::AllFull);
     // Not for ever.
     assert_eq!(won_impatiently(&cards, RSA_2K, (0, 0)), Some((0, 0)));
     assert_eq!(won_impatiently(&one_card, RSA_2K, (0, 0)), Some((0, 0)));
@@ -230,7 +234,7 @@ fn a_retry_waits_for_a_full_queue_rather_than_go_back() {
 
 #[test]
 fn the_weight_is_the_rating_alone() {
-    let choice = select([a(70, 1)].iter(), RSA_2K, &[(0, 0)], &[], true);
+    let choice = select([a(70, 1)].iter(), RSA_2K, history(&[(0, 0)], &[]));
     assert_eq!(choice, Choice::Queue { card: 0, queue: 0, weight: 54 });
 }
 
@@ -248,7 +252,35 @@ fn a_silent_queue_is_used_when_there_is_no_other() {
 #[test]
 fn a_request_does_not_go_back_to_a_queue_that_has_lost_it() {
     let cards = [a(0, 0), c(5_000, 9)];
-    let chosen = |lost: &[_]| select(cards.iter(), RSA_2K, lost, lost, false);
+    let chosen = |lost: &[_]| select(cards.iter(), RSA_2K, history(lost, lost));
     assert_eq!(chosen(&[(0, 0)]), Choice::Queue { card: 1, queue: 0, weight: 64 });
     assert_eq!(chosen(&[(0, 0), (1, 0)]), Choice::None);
+}
+
+#[test]
+fn who_is_refused_again_and_again_tries_a_silent_queue() {
+    let silent = Q { silent: true, ..q(0, 0) };
+    let cards = [card(CardType::Cex8C, 0, 0, std::slice::from_ref(&silent)), c(500, 9)];
+    assert_eq!(won(&cards, EC, Some((1, 0))), Some((1, 0)), "one refusal is an accident");
+    let chosen = |tried: &[_]| select(cards.iter(), EC, history(tried, &[]));
+    assert_eq!(chosen(&[(1, 0); 2]), Choice::Queue { card: 1, queue: 0, weight: 12 });
+    assert_eq!(chosen(&[(1, 0); 3]), Choice::Queue { card: 0, queue: 0, weight: 12 });
+    // The same between queues of one card.
+    let one = [card(CardType::Cex8C, 0, 0, &[silent, q(500, 9)])];
+    let chosen = |tried: &[_]| select(one.iter(), EC, history(tried, &[]));
+    assert_eq!(chosen(&[(0, 1); 2]), Choice::Queue { card: 0, queue: 1, weight: 12 });
+    assert_eq!(chosen(&[(0, 1); 3]), Choice::Queue { card: 0, queue: 0, weight: 12 });
+}
+
+#[test]
+fn a_queue_that_has_lost_a_request_gets_it_a_second_time_at_most() {
+    let cards = [c(0, 0), c(500, 9)];
+    let chosen = |tried: &[_], lost: &[_]| match select(cards.iter(), EC, history(tried, lost)) {
+        Choice::Queue { card, .. } => Some(card),
+        _ => None,
+    };
+    let refused = [(0, 0), (1, 0), (1, 0), (1, 0)];
+    assert_eq!(chosen(&refused[..3], &[(0, 0)]), Some(1));
+    assert_eq!(chosen(&refused, &[(0, 0)]), Some(0));
+    assert_eq!(chosen(&refused, &[(0, 0); 2]), Some(1));
 }
