@@ -262,7 +262,7 @@ rules! {
         "issue the client's certificate again";
     CLIENT_CERT_UNSUPPORTED "client-cert-unsupported" CERTIFICATE Refused
         ERR_UNSUPPORTED_CERTIFICATE_TYPE UNSUPPORTED_CERTIFICATE
-        "the client's chain uses a version, an extension or a signature that is not supported"
+        "the client's chain uses a version, extension, key or signature that is not supported"
         "use version 3 certificates with RSA, or EC on P-256, P-384 or P-521, and SHA-2";
     CLIENT_CERT_UNACCEPTABLE "client-cert-unacceptable" CERTIFICATE Refused
         ERR_BAD_CERT CERTIFICATE_UNKNOWN

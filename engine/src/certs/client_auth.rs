@@ -222,9 +222,15 @@ pub(crate) struct RefusedClient {
     pub(crate) leaf: Option<ClientCertificate>,
 }
 
-/// The client's own signature is wrong: it has a certificate, but not its key.
+/// The client's own signature is wrong: it has a certificate, but not its key. Or it has a key of
+/// which no signature is verified.
 fn unproven(error: &Error, certificate: &CertificateDer<'_>) -> Error {
     let leaf = ClientCertificate::read(certificate, false);
+    if let Some(why) = leaf.as_ref().and_then(|leaf| too_short(&leaf.key)) {
+        let rule = &rules::CLIENT_CERT_UNSUPPORTED;
+        note_refusal(rule, &refused(leaf.as_ref(), &why), leaf);
+        return error_with_alert_of(rule);
+    }
     let rule = &rules::CLIENT_CERT_UNPROVEN;
     note_refusal(rule, &reason(rule, error, leaf.as_ref()), leaf);
     match error {
@@ -232,6 +238,16 @@ fn unproven(error: &Error, certificate: &CertificateDer<'_>) -> Error {
         Error::PeerMisbehaved(_) => error.clone(),
         _ => CertificateError::BadSignature.into(),
     }
+}
+
+/// Bits of the shortest RSA key whose signatures are verified.
+const RSA_BITS_MIN: u32 = 2048;
+
+/// What is wrong with a key, by its name, if it is shorter than any that is verified.
+fn too_short(key: &str) -> Option<String> {
+    let bits: u32 = key.strip_prefix("RSA ")?.parse().ok()?;
+    (bits < RSA_BITS_MIN)
+        .then(|| format!("its key ({key}) is too short; {RSA_BITS_MIN} bits are the least"))
 }
 
 fn rule_of(error: &Error, leaf: Option<&ClientCertificate>) -> &'static Rule {
@@ -303,9 +319,20 @@ fn reason(rule: &'static Rule, error: &Error, leaf: Option<&ClientCertificate>) 
         _ if *rule == rules::CLIENT_CERT_BAD_SIGNATURE => {
             "a signature of its chain is wrong".into()
         }
+        // rustls has numbers only, of which nobody can make anything.
+        Error::InvalidCertificate(
+            CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+            | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. },
+        ) => "a certificate of its chain is signed in a way that is not accepted, SHA-1 for \
+              instance"
+            .into(),
         Error::InvalidCertificate(CertificateError::Other(other)) => other.0.to_string(),
         other => other.to_string(),
     };
+    refused(leaf, &why)
+}
+
+fn refused(leaf: Option<&ClientCertificate>, why: &str) -> String {
     match leaf {
         Some(leaf) => format!(
             "the client's certificate `{}`, issued by `{}`, is refused: {why}",
@@ -363,6 +390,15 @@ mod tests {
         }
         let again = ClientAuth::Required { roots: ours };
         assert_eq!(again.rules(), demands[2].rules(), "a restart with the same file");
+    }
+
+    #[test]
+    fn a_key_too_short_is_named_and_not_taken_for_a_stolen_one() {
+        let expected = "its key (RSA 1024) is too short; 2048 bits are the least";
+        assert_eq!(too_short("RSA 1024").unwrap(), expected);
+        for fits in ["RSA 2048", "EC P-256", "Ed25519", "1.2.3"] {
+            assert_eq!(too_short(fits), None, "{fits}");
+        }
     }
 
     #[test]

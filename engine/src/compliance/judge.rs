@@ -164,18 +164,14 @@ impl Watched {
         let mut missing: Vec<String> = lacks.iter().map(Missing::text).collect();
         missing.extend(shown.iter().map(|v| format!("client certificate: {}", v.what)));
         missing.extend(self.own.iter().map(|v| format!("service: {}", v.what)));
-        let own = self.own.first().map(|violation| violation.rule);
-        let (verdict, rule) = match used {
-            Some(used) => match (self.policy.used(used), own) {
-                (Allowed::Yes, None) => (Verdict::Approved, None),
-                (Allowed::Yes, Some(rule)) | (Allowed::No(rule), _) => {
-                    (Verdict::NotApproved, Some(rule))
-                }
-            },
-            None => {
-                let rule = lacks.first().and_then(|first| offer::rule(&self.policy, first));
-                (Verdict::Refused, rule.or(own))
-            }
+        // In the order in which they would be met, which is not that of what was used.
+        let refuses = (lacks.first().and_then(|first| offer::rule(&self.policy, first)))
+            .or_else(|| shown.first().map(|violation| violation.rule))
+            .or_else(|| self.own.first().map(|violation| violation.rule));
+        let (verdict, rule) = match used.map(|used| self.policy.used(used)) {
+            Some(Allowed::Yes) if refuses.is_none() => (Verdict::Approved, None),
+            Some(breaks) => (Verdict::NotApproved, refuses.or(breaks.rule())),
+            None => (Verdict::Refused, refuses),
         };
         let offer_could = missing.is_empty();
         AuditVerdict { mode: self.mode, verdict, rule, offer_could, missing }

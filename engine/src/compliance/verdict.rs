@@ -55,7 +55,7 @@ pub struct AuditVerdict {
     pub mode: Mode,
     /// On what was used.
     pub verdict: Verdict,
-    /// The first rule that what was used breaks.
+    /// The rule that would have refused it; where none would, the first that what was used breaks.
     pub rule: Option<RuleId>,
     /// Whether the client could have been served all the same: it offers enough besides.
     pub offer_could: bool,

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use engine::compliance::Mode;
 
 use super::args::{self, EvidenceTable};
-use super::{complain, look, print, print_json};
+use super::{complain, deliver, look, print_json};
 use crate::admin;
 use crate::config::schema::{LogFormat, LogTarget};
 use crate::evidence::report::{Reading, Report, Source};
@@ -152,12 +152,10 @@ fn show(report: &Report, form: &args::EvidenceForm) -> Exit {
         return print_json(report);
     }
     if form.html {
-        print(&html::page(report));
-        return Exit::Ok;
+        return deliver(&html::page(report));
     }
     let Some(wanted) = form.csv else {
-        print(&text::text(report));
-        return Exit::Ok;
+        return deliver(&text::text(report));
     };
     let wanted = wanted.map(EvidenceTable::name);
     // CSV has no place for remarks.
@@ -166,10 +164,7 @@ fn show(report: &Report, form: &args::EvidenceForm) -> Exit {
     }
     let tables = table::tables(report);
     let named = |table: &&Table| wanted.is_none_or(|name| table.name == name);
-    if let Some(table) = tables.iter().find(named) {
-        print(&table.csv());
-    }
-    Exit::Ok
+    tables.iter().find(named).map_or(Exit::Ok, |table| deliver(&table.csv()))
 }
 
 impl EvidenceTable {

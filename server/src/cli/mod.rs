@@ -77,6 +77,19 @@ pub(crate) fn print(text: &str) {
     let _ = io::stdout().lock().write_all(text.as_bytes());
 }
 
+/// The same for a report that somebody keeps: a disk that is full must not look like success. A
+/// reader that has seen enough may leave.
+fn deliver(text: &str) -> Exit {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+            complain(&format!("adjunct: standard output: {error}"));
+            Exit::of_io(&error)
+        }
+        _ => Exit::Ok,
+    }
+}
+
 /// Writes a line to standard error.
 pub(crate) fn complain(text: &str) {
     let _ = writeln!(io::stderr().lock(), "{text}");
@@ -85,10 +98,7 @@ pub(crate) fn complain(text: &str) {
 /// A value as one line of JSON on standard output.
 fn print_json(value: &impl serde::Serialize) -> Exit {
     match serde_json::to_string_pretty(value) {
-        Ok(text) => {
-            print(&(text + "\n"));
-            Exit::Ok
-        }
+        Ok(text) => deliver(&(text + "\n")),
         Err(error) => {
             complain(&format!("adjunct: cannot be written as JSON: {error}"));
             Exit::Internal

@@ -114,20 +114,22 @@ fn outlook(seen: &Observation<'_>, used: &Used, mode: Mode, policy: &PolicySet) 
 /// By what the engine has found.
 fn audited(seen: &Observation<'_>, audit: &Audit) -> Outlook {
     let mut missing = audit.missing.clone();
-    let rule = audit.rule.clone();
+    // What a mode that is on has taken away needs no rule of this one.
+    let rule = if audit.rule.is_empty() { seen.rule.to_string() } else { audit.rule.clone() };
     if seen.established {
         return match audit.offer_could {
             true => Outlook::Connects,
             false => Outlook::Fails { rule, missing },
         };
     }
-    match (RuleId::find(&seen.rule).is_some(), refused_already(seen)) {
-        (false, Some(Outlook::Fails { rule: already, missing: reason })) => {
+    match (RuleId::find(&seen.rule), refused_already(seen)) {
+        (None, Some(Outlook::Fails { rule: already, missing: reason })) => {
             missing.extend(reason);
             Outlook::Fails { rule: already, missing }
         }
         _ if !audit.offer_could => Outlook::Fails { rule, missing },
-        (true, _) => Outlook::Connects,
+        // The offer would do; what else it has met, its certificate as a rule, nobody has judged.
+        (Some(by_another), _) => Outlook::Undecided(Unsaid::Without(by_another)),
         _ => Outlook::Silent,
     }
 }

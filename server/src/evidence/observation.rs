@@ -158,10 +158,13 @@ impl<'a> Observation<'a> {
         }
     }
 
-    /// Whether it never was TLS: scanners, health checks, plain HTTP.
+    /// Whether it never was TLS: scanners, plain HTTP, and checks of load balancers, which connect
+    /// and leave.
     #[must_use]
     pub fn is_noise(&self) -> bool {
+        let left = self.outcome == json::outcome(Outcome::Abandoned);
         self.outcome == json::outcome(Outcome::Noise)
+            || (left && !self.established && self.offer.is_none())
     }
 }
 

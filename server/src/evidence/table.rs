@@ -104,7 +104,7 @@ fn sessions(rows: &[SessionRow]) -> Table {
         name: "sessions",
         title: "What was negotiated",
         caption: "Each combination of parameters, the most frequent first. Rows without a \
-                  protocol are handshakes that failed before one was agreed.",
+                  protocol are handshakes that failed.",
         columns,
         rows: rows.iter().map(row).collect(),
     }
@@ -280,12 +280,12 @@ fn csv_cell(cell: &str) -> String {
     cell
 }
 
-/// `512`, `1.5 KiB`, `20 GiB`.
+/// `512 B`, `1.5 KiB`, `20 GiB`.
 #[must_use]
 pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 6] = ["KiB", "MiB", "GiB", "TiB", "PiB", "EiB"];
     if count < 1024 {
-        return count.to_string();
+        return format!("{count} B");
     }
     let unit = usize::try_from(count.ilog2() / 10).unwrap_or(0).min(UNITS.len());
     // Tenths, cut and not rounded: 1023.99 MiB are not 1024.0.
@@ -376,7 +376,8 @@ mod tests {
         let shown = [0, 1023, 1024, 1536, 10_239, 10_240, 1 << 20, (1 << 30) - 1, u64::MAX];
         let shown = shown.map(bytes);
         let expected = [
-            "0", "1023", "1.0 KiB", "1.5 KiB", "9.9 KiB", "10 KiB", "1.0 MiB", "1023 MiB", "15 EiB",
+            "0 B", "1023 B", "1.0 KiB", "1.5 KiB", "9.9 KiB", "10 KiB", "1.0 MiB", "1023 MiB",
+            "15 EiB",
         ];
         assert_eq!(shown, expected);
     }

@@ -32,8 +32,12 @@ pub(crate) enum Talk {
     Node,
     /// `gnutls-cli`; it cannot choose its address.
     Gnutls,
+    /// Python's `ssl` with TLS 1.2, without the extended master secret.
+    PythonOfOld,
     /// HTTP in clear text.
     Http,
+    /// Connects and leaves, as load balancers do to see whether somebody is there.
+    Check,
 }
 
 /// A kind of client.
@@ -147,6 +151,14 @@ pub(crate) const COMMON: &[Kind] = &[
         "no-common-cipher",
     ),
     refused("HTTP in clear text", 16, Talk::Http, "plain-http"),
+    // Its group is one that modes mind as well, but it offers others.
+    served(
+        "TLS 1.2 without the extended master secret",
+        19,
+        Talk::PythonOfOld,
+        ["TLSv1.2", ANY, "x25519", "EC P-256"],
+    ),
+    refused("a check of a load balancer", 20, Talk::Check, "peer-closed"),
 ];
 
 /// Node, which is not on every machine.
@@ -167,6 +179,11 @@ impl Kind {
     /// Whether it is served where no mode is on.
     pub(crate) fn is_served(&self) -> bool {
         self.rule.is_empty()
+    }
+
+    /// Whether it speaks TLS at all.
+    pub(crate) fn is_tls(&self) -> bool {
+        !matches!(self.talk, Talk::Http | Talk::Check)
     }
 
     /// Connections it makes.
@@ -196,6 +213,9 @@ impl Kind {
                 curl::get(at, NAME, &site.pki.bundle(), &["--interface", &from]).output()
             }
             Talk::Python => self.script("python3", &["-c", PYTHON], site),
+            Talk::PythonOfOld => {
+                self.script("python3", &["-c", &format!("OLD = True\n{PYTHON}")], site)
+            }
             Talk::Node => self.script("node", &["-e", NODE_JS, "--"], site),
             Talk::Gnutls => {
                 let program = tool("gnutls-cli").expect("asked for with need!");
@@ -203,7 +223,8 @@ impl Kind {
                 adjunct_tests::client::gnutls::talk(&program, at, NAME, &roots, "NORMAL", REQUEST)
                     .output()
             }
-            Talk::Http => self.clear_text(site.address()),
+            Talk::Http => self.clear_text(site.address(), REQUEST),
+            Talk::Check => self.clear_text(site.address(), ""),
         };
         said.contains(HTTP_BODY)
     }
@@ -225,13 +246,16 @@ impl Kind {
         run(&mut command, REQUEST.as_bytes()).output()
     }
 
-    fn clear_text(&self, at: SocketAddr) -> String {
+    fn clear_text(&self, at: SocketAddr, request: &str) -> String {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
         socket.bind(&SocketAddr::new(self.address(), 0).into()).expect("a loopback address");
         socket.connect(&at.into()).expect("a listener");
         let mut stream = TcpStream::from(socket);
         stream.set_read_timeout(Some(PATIENCE)).expect("a socket");
-        stream.write_all(REQUEST.as_bytes()).expect("a socket");
+        stream.write_all(request.as_bytes()).expect("a socket");
+        if request.is_empty() {
+            return String::new();
+        }
         let mut answer = Vec::new();
         // It may be reset instead of closed: what came is what counts.
         let _ = stream.read_to_end(&mut answer);
@@ -247,6 +271,9 @@ const PYTHON: &str = r#"
 import socket, ssl, sys
 host, port, source, name, roots = sys.argv[1:6]
 context = ssl.create_default_context(cafile=roots)
+if globals().get("OLD"):
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.options |= 1  # SSL_OP_NO_EXTENDED_MASTER_SECRET
 raw = socket.create_connection((host, int(port)), timeout=50, source_address=(source, 0))
 with context.wrap_socket(raw, server_hostname=name) as tls:
     tls.sendall(sys.stdin.buffer.read())

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::process::Command;
 
 use adjunct_tests::adjunct;
 use adjunct_tests::backend::Backend;
@@ -89,6 +90,14 @@ impl Site {
     pub(crate) fn evidence_of(&self, input: &str, arguments: &[&str]) -> Finished {
         let arguments = [&["evidence"], arguments, &["-"]].concat();
         run(&mut self.program.command(&arguments), input.as_bytes())
+    }
+
+    /// `adjunct evidence` in this form of its log, written where there is no space.
+    pub(crate) fn evidence_to_full_disk(&self, form: &str) -> Finished {
+        let daemon = self.program.command(&[]);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", "exec \"$0\" evidence \"$1\" \"$2\" >/dev/full"]);
+        run(shell.arg(daemon.get_program()).arg(form).arg(self.log()), b"")
     }
 
     /// The report on its log.

@@ -2,7 +2,7 @@
 
 use adjunct_tests::need;
 
-use crate::clients::{COMMON, Kind, Talk};
+use crate::clients::{COMMON, Kind};
 use crate::site::{Report, Site};
 
 const MODES: [&str; 3] = ["fips-140-2", "nist-800-131a", "fips-140-3"];
@@ -28,8 +28,8 @@ fn outlook<'a>(report: &'a Report, kind: &Kind) -> &'a str {
 fn came_true(mode: &str, audited: &Report, enforced: &Report, served: &[bool]) {
     for (kind, served) in COMMON.iter().zip(served) {
         let predicted = outlook(audited, kind);
-        if matches!(kind.talk, Talk::Http) {
-            assert_eq!((predicted, *served), ("", false));
+        if !kind.is_tls() {
+            assert_eq!((predicted, *served), ("", false), "{}", kind.name);
             continue;
         }
         let met = if *served { "connects" } else { "fails" };
@@ -80,6 +80,29 @@ fn what_a_mode_would_do_is_what_it_does() {
         let decided = COMMON.iter().filter(|kind| outlook(&guessed, kind) == "connects").count();
         assert!(decided > 0, "{mode}: {}", guessed.0["what_if"]);
     }
+}
+
+#[test]
+fn of_several_modes_each_is_asked_and_their_order_means_nothing() {
+    if !has_tools() {
+        adjunct_tests::skip!("openssl, curl or python3 is not installed");
+    }
+    // One minds a group that the other approves, and the other the extended master secret.
+    let pair = ["fips-140-2", "fips-140-3"];
+    let site = Site::start(&format!("audit = {pair:?}"));
+    let _ = site.visit(COMMON);
+    let asked = pair.map(|mode| site.report_if(mode));
+    let mut verdicts = Vec::new();
+    for order in [pair, [pair[1], pair[0]]] {
+        let enforced = Site::start(&format!("mode = {order:?}"));
+        let served = enforced.visit(COMMON);
+        for (kind, served) in COMMON.iter().zip(served) {
+            let fails = asked.iter().any(|report| outlook(report, kind) == "fails");
+            assert_eq!(served, kind.is_tls() && !fails, "{}, {order:?}", kind.name);
+        }
+        verdicts.push(enforced.report().column("sessions", &[], "verdict"));
+    }
+    assert_eq!(verdicts[0], verdicts[1]);
 }
 
 #[test]

@@ -178,6 +178,12 @@ fn a_refused_client_shows_its_best_offer_ever_and_its_last_reason() {
 fn noise_is_told_and_has_negotiated_nothing() {
     let report = book(SMALL, &[noise(1, 1)]);
     assert_eq!((report.totals.noise, report.totals.failed), (1, 0));
+    // Nor has who connects and leaves, as load balancers do every other second.
+    let check =
+        Observation { outcome: "abandoned".into(), rule: "peer-closed".into(), ..noise(1, 1) };
+    let heard = Observation { offer: old(1, 1, 0x0303).offer, ..check.clone() };
+    let both = book(SMALL, &[check, heard]);
+    assert_eq!((both.totals.noise, both.totals.failed, both.sessions.len()), (1, 1, 1));
     assert!(report.sessions.is_empty());
     assert_eq!(report.refused[0].rule, "plain-http");
     assert_eq!(report.refused[0].best_protocol, "");
