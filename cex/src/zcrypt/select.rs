@@ -20,7 +20,8 @@
 //! silence is over, so that a dead card makes one client wait and not each of them; and a request
 //! that was lost in a queue does not go back to it, so that it fails, or is done by the host, while
 //! its client still waits. Both end for a request that is [desperate](History::is_desperate): a
-//! queue that was silent a moment ago may work again, and the one that always works may be broken now.
+//! queue that was silent a moment ago may work again, and the one that always works may be broken
+//! now.
 
 use crate::config::CardType;
 use crate::key::{Curve, KeyKind};
