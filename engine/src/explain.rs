@@ -10,7 +10,7 @@
 use std::fmt;
 
 use crate::alert::{self, Alert};
-use crate::certs::{ADVICE, AUTHORITY_LOADING, LOADING, LoadRule};
+use crate::certs::{ADVICE, AUTHORITY_LOADING, LOADING, LoadRule, REVOCATION_LOADING};
 use crate::compliance;
 use crate::gsk::{self, CmsStatus, GskCode, Standing};
 use crate::icsf::{Code, Origin, ReasonCode, ReturnCode, Service, table};
@@ -282,7 +282,7 @@ fn of_rule(rule: &Rule) -> Explanation {
 
 /// The rules of every kind of file.
 fn load_rules() -> impl Iterator<Item = &'static LoadRule> {
-    LOADING.iter().chain(AUTHORITY_LOADING).chain(ADVICE)
+    LOADING.iter().chain(AUTHORITY_LOADING).chain(REVOCATION_LOADING).chain(ADVICE)
 }
 
 fn at_load(rule: &LoadRule) -> Explanation {

@@ -14,7 +14,7 @@ use std::time::{Duration, SystemTime};
 
 use crate::alert::Alert;
 use crate::certs::ClientCertificate;
-use crate::compliance::{AuditVerdict, ComplianceVerdict};
+use crate::compliance::{AuditVerdict, ComplianceVerdict, Mode, RuleId};
 use crate::gsk::GskCode;
 use crate::icsf::ServiceFailure;
 
@@ -107,8 +107,34 @@ pub struct BackendSession {
     pub suite: Cow<'static, str>,
     /// Whether the session was resumed.
     pub resumed: bool,
+    /// Key exchange group; none where a session of TLS 1.2 was resumed.
+    pub group: Option<Cow<'static, str>>,
+    /// Signature scheme of the backend; none where a session was resumed.
+    pub signature_scheme: Option<Cow<'static, str>>,
     /// Subject of the backend's certificate.
     pub subject: Option<String>,
+    /// What modes say of it; none without one, on or watched.
+    pub verdict: Option<BackendVerdict>,
+}
+
+/// What modes say of TLS towards the backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackendVerdict {
+    /// The rule of a mode that is on which it breaks.
+    pub rule: Option<RuleId>,
+    /// What each mode that is only watched would have said.
+    pub watched: Vec<WatchedBackend>,
+}
+
+/// What a mode that is not on would have said of TLS towards the backend.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WatchedBackend {
+    /// The mode.
+    pub mode: Mode,
+    /// The first rule that what was used breaks.
+    pub rule: Option<RuleId>,
+    /// What would stand in the way whatever else the backend could choose.
+    pub missing: Vec<String>,
 }
 
 /// Everything that is known about one connection at its end.

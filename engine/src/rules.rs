@@ -248,6 +248,20 @@ rules! {
         ERR_BAD_DATE CERTIFICATE_EXPIRED
         "the validity of a certificate in the client's chain has not begun"
         "wait, or check the clock of this machine";
+    CLIENT_CERT_REVOKED "client-cert-revoked" CERTIFICATE Refused
+        ERR_CERTIFICATE_REVOKED CERTIFICATE_REVOKED
+        "a certificate in the client's chain stands in a revocation list of client_auth.crl"
+        "issue the client a new certificate, if its CA says so; its old one stays refused";
+    CLIENT_CERT_STATUS_UNKNOWN "client-cert-status-unknown" CERTIFICATE Refused
+        ERR_CERT_VALIDATION CERTIFICATE_UNKNOWN
+        "no list of client_auth.crl covers a certificate in the client's chain"
+        "add the list of its CA, or write crl_depth = \"leaf\" or crl_unknown = \"accept\"";
+    CRL_EXPIRED "crl-expired" CONFIGURATION Refused ERR_BAD_CRL CERTIFICATE_UNKNOWN
+        "the revocation list that covers the client's certificate is out of date"
+        "get the new list from its CA and restart, or write crl_expired = \"accept\"";
+    CRL_UNUSABLE "crl-unusable" CONFIGURATION Refused ERR_BAD_CRL CERTIFICATE_UNKNOWN
+        "the revocation list that covers the client's certificate was not signed by its CA"
+        "get the list from the CA again: it was altered, or another CA of that name issued it";
     CLIENT_CERT_BAD_SIGNATURE "client-cert-bad-signature" CERTIFICATE Refused
         ERR_BAD_CERT_SIG BAD_CERTIFICATE
         "a signature in the client's chain does not verify"

@@ -22,7 +22,7 @@ use rustls::{ProtocolVersion, SupportedCipherSuite, SupportedProtocolVersion, Tl
 use crate::certs::{CertFault, Certificate, ClientAuth, NameMatch, NamePattern, Resolver};
 use crate::compliance::judge::ServiceModes;
 use crate::compliance::offer::Offering;
-use crate::compliance::{Allowed, ModeSet, PolicySet, RuleId};
+use crate::compliance::{Kind, ModeSet, PolicySet, RuleId};
 use crate::error::Error;
 use crate::iana;
 use crate::provider::{self, sign::schemes};
@@ -104,7 +104,7 @@ impl Service {
         let suites = suites(&spec, &policy)?;
         let groups = groups(&spec, &policy)?;
         let rules_of_service = rules_of(&spec, &policy, &suites, &groups);
-        meets_in_tls12(&spec, &suites, &groups)?;
+        meets_in_tls12(&spec, &suites, &groups, &policy)?;
         let tls12_suites = suites.iter().filter(|s| s.tls13().is_none());
         let tls12_suites = tls12_suites.map(|s| u16::from(s.suite())).collect();
         let certificates = spec.certificates.into_iter().map(|c| c.under(&policy)).collect();
@@ -239,7 +239,7 @@ fn tls_config(
     Ok(tls)
 }
 
-/// Refuses a certificate or a trusted CA that a mode does not approve.
+/// Refuses a certificate, a trusted CA or a revocation list that a mode does not approve.
 fn certificates_approved(spec: &ServiceSpec, policy: &PolicySet) -> Result<(), Error> {
     let now = SystemTime::now();
     let chains = spec.certificates.iter().flat_map(|certificate| {
@@ -249,7 +249,11 @@ fn certificates_approved(spec: &ServiceSpec, policy: &PolicySet) -> Result<(), E
     let anchors = spec.client_auth.roots().into_iter().flat_map(|roots| {
         policy.judge_anchors(&roots.facts, now).into_iter().map(|v| ("the CAs of its clients", v))
     });
-    let Some((whose, violation)) = chains.chain(anchors).next() else { return Ok(()) };
+    let lists = spec.client_auth.revoked().into_iter().flat_map(|lists| {
+        let broken = lists.facts().flat_map(|facts| policy.revocation_list(facts));
+        broken.map(|violation| ("the lists of its clients' CAs", violation))
+    });
+    let Some((whose, violation)) = chains.chain(anchors).chain(lists).next() else { return Ok(()) };
     let mut fault = CertFault::from(violation);
     fault.what = format!("{whose}: {}", fault.what);
     Err(Error::Certificate { service: spec.name.clone(), fault })
@@ -274,10 +278,10 @@ fn modes(spec: &ServiceSpec, policy: &PolicySet) -> ServiceModes {
 }
 
 /// What the rules of modes have removed, for a sentence; nothing if they removed nothing.
-fn removed(codes: &[u16], allowed: impl Fn(u16) -> Allowed, name: NameOf) -> String {
+fn removed(codes: &[u16], policy: &PolicySet, kind: Kind, name: NameOf) -> String {
     let mut by_rule: BTreeMap<RuleId, Vec<Cow<'static, str>>> = BTreeMap::new();
     for code in codes {
-        if let Allowed::No(rule) = allowed(*code) {
+        for rule in policy.against(kind, *code) {
             by_rule.entry(rule).or_default().push(name(*code));
         }
     }
@@ -320,18 +324,24 @@ fn wanted_suites(spec: &ServiceSpec) -> Vec<SupportedCipherSuite> {
 
 fn suites(spec: &ServiceSpec, policy: &PolicySet) -> Result<Vec<SupportedCipherSuite>, Error> {
     let wanted = wanted_suites(spec);
-    let codes: Vec<u16> = wanted.iter().map(|suite| u16::from(suite.suite())).collect();
-    let removed = removed(&codes, |code| policy.suite(code), iana::suite_name);
+    let removed = |tls13: bool| {
+        let of_version = wanted.iter().filter(|suite| suite.tls13().is_some() == tls13);
+        let codes: Vec<u16> = of_version.map(|suite| u16::from(suite.suite())).collect();
+        removed(&codes, policy, Kind::Suite, iana::suite_name)
+    };
+    let removed = [removed(false), removed(true)];
     let approved = |suite: &SupportedCipherSuite| policy.suite(u16::from(suite.suite())).is_yes();
     let chosen: Vec<_> = wanted.into_iter().filter(approved).collect();
     let has = |tls13: bool| chosen.iter().any(|suite| suite.tls13().is_some() == tls13);
     for (version, on, tls13) in [("1.2", spec.tls12, false), ("1.3", spec.tls13, true)] {
+        let removed = &removed[usize::from(tls13)];
         if on && !has(tls13) && !removed.is_empty() {
             return Err(Error::Service {
                 service: spec.name.clone(),
                 what: format!("no cipher suite of TLS {version} is left{removed}"),
                 remedy: format!(
-                    "add one with AES-GCM to `suites`, or take {version} out of `versions`"
+                    "let one with AES-GCM stand in `suites` and in no `exempt`, or take {version} \
+                     out of `versions`"
                 ),
             });
         }
@@ -366,7 +376,7 @@ fn groups(
 ) -> Result<Vec<&'static dyn SupportedKxGroup>, Error> {
     let mut chosen = wanted_groups(spec);
     let codes: Vec<u16> = chosen.iter().map(|group| u16::from(group.name())).collect();
-    let removed = removed(&codes, |code| policy.group(code), iana::group_name);
+    let removed = removed(&codes, policy, Kind::Group, iana::group_name);
     chosen.retain(|group| policy.group(u16::from(group.name())).is_yes());
     let tls12 = chosen.iter().any(|g| g.usable_for_version(ProtocolVersion::TLSv1_2));
     if chosen.is_empty() || (spec.tls12 && !tls12 && !removed.is_empty()) {
@@ -374,10 +384,22 @@ fn groups(
         return Err(Error::Service {
             service: spec.name.clone(),
             what: format!("no key exchange group is left{version}{removed}"),
-            remedy: "add a group to `groups`, or leave `groups` out for all of them".to_owned(),
+            remedy: format!(
+                "add {} to `groups`, or leave `groups` out for all of them",
+                groups_to_add(policy, spec.tls12)
+            ),
         });
     }
     Ok(chosen)
+}
+
+/// Groups that work and that the modes approve, for a remedy.
+fn groups_to_add(policy: &PolicySet, tls12: bool) -> String {
+    let mut groups = provider::working_groups();
+    groups.retain(|group| policy.group(u16::from(group.name())).is_yes());
+    groups.retain(|group| !tls12 || group.usable_for_version(ProtocolVersion::TLSv1_2));
+    let names = groups.iter().map(|group| iana::group_name(u16::from(group.name())).into_owned());
+    names.collect::<Vec<_>>().join(" or ")
 }
 
 /// Refuses what rustls would accept and every client of TLS 1.2 would fail on: there the suite
@@ -386,6 +408,7 @@ fn meets_in_tls12(
     spec: &ServiceSpec,
     suites: &[SupportedCipherSuite],
     groups: &[&'static dyn SupportedKxGroup],
+    policy: &PolicySet,
 ) -> Result<(), Error> {
     if !spec.tls12 {
         return Ok(());
@@ -398,7 +421,10 @@ fn meets_in_tls12(
     if !groups.iter().any(|g| g.usable_for_version(ProtocolVersion::TLSv1_2)) {
         return Err(fail(
             "TLS 1.2 is on, but all of its `groups` are for TLS 1.3 only",
-            "add x25519 or secp256r1 to `groups`, or write versions = [\"1.3\"]".to_owned(),
+            format!(
+                "add {} to `groups`, or write versions = [\"1.3\"]",
+                groups_to_add(policy, true)
+            ),
         ));
     }
     if !spec.certificates.iter().any(|c| serves_tls12(suites, c)) {
@@ -450,13 +476,24 @@ fn rules_of(
 #[derive(Debug)]
 pub struct ServiceSet {
     services: Vec<Arc<Service>>,
+    /// What holds for all of them.
+    policy: PolicySet,
 }
 
 impl ServiceSet {
     /// A set of at least one service.
     #[must_use]
     pub fn new(services: Vec<Arc<Service>>) -> Arc<Self> {
-        Arc::new(Self { services })
+        let modes = |service: &Arc<Service>| service.policy().modes().clone();
+        let common = services.iter().map(modes).reduce(|all, one| all.intersection(&one));
+        let policy = PolicySet::new(&common.unwrap_or_default());
+        Arc::new(Self { services, policy })
+    }
+
+    /// The modes that hold whichever of the services a client wants.
+    #[must_use]
+    pub fn policy(&self) -> &PolicySet {
+        &self.policy
     }
 
     /// The services in the order of the configuration.

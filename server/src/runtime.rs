@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
 
 use engine::backend::BackendTls;
-use engine::certs::{self, Authorities, Certificate, ClientAuth};
+use engine::certs::{self, Authorities, CertFault, Certificate, ClientAuth, RevocationLists};
 use engine::compliance::PolicySet;
 use engine::crypto::{
     CardConfig, CardType, Crypto, CryptoConfig, EcdsaRoute, EngineChoice, NoCard, Verify,
@@ -19,6 +19,7 @@ use engine::error::Error;
 use engine::handshake::execution::{Execution, FlightPool};
 use engine::service::{Service, ServiceSet, ServiceSpec};
 use engine::tickets::TicketRing;
+use zeroize::Zeroizing;
 
 use crate::admission::{Admission, Peers};
 use crate::backend::{self, Target};
@@ -313,7 +314,7 @@ fn load_certificate(
 ) -> Result<Certificate, Error> {
     let fail = |rule: &'static str, what: String, remedy: &str| Error::Certificate {
         service: service.to_owned(),
-        fault: certs::CertFault { rule, what, remedy: remedy.to_owned() },
+        fault: CertFault { rule, what, remedy: remedy.to_owned() },
     };
     let read = |path: &std::path::Path| {
         read_bounded(path).map_err(|e| {
@@ -334,7 +335,7 @@ fn open_keydb(config: &Config) -> Result<Option<Store>, Error> {
 
 fn of_keydb(service: &str, failure: Failure) -> Error {
     let Failure { what, remedy, .. } = failure;
-    let fault = certs::CertFault { rule: "keydb-unusable", what, remedy };
+    let fault = CertFault { rule: "keydb-unusable", what, remedy };
     Error::Certificate { service: service.to_owned(), fault }
 }
 
@@ -360,48 +361,84 @@ fn load_pem(
     crypto: &Crypto,
 ) -> Result<Certificate, Error> {
     certs::load(crypto, name, cert, key, SystemTime::now()).map_err(|faults| {
-        let fault = faults.into_iter().next().unwrap_or_else(|| certs::CertFault {
+        let fault = faults.into_iter().next().unwrap_or_else(|| CertFault {
             rule: "certificate-unusable",
             what: "it cannot be used".to_owned(),
             remedy: "run `adjunct check`".to_owned(),
         });
-        let fault = certs::CertFault { what: format!("{name}: {}", fault.what), ..fault };
+        let fault = CertFault { what: format!("{name}: {}", fault.what), ..fault };
         Error::Certificate { service: service.to_owned(), fault }
     })
 }
 
 fn load_client_auth(service: &schema::Service) -> Result<ClientAuth, Error> {
-    let Some(path) = service.client_auth.ca() else { return Ok(ClientAuth::None) };
-    let roots = load_authorities(service, path)?;
+    let Some(trust) = service.client_auth.trust() else { return Ok(ClientAuth::None) };
+    let roots = load_authorities(service, &trust.ca)?;
+    let revoked = load_revocation_lists(service, trust, &roots)?;
     Ok(match service.client_auth {
-        schema::ClientAuth::Required(_) => ClientAuth::Required { roots },
-        _ => ClientAuth::Optional { roots },
+        schema::ClientAuth::Required(_) => ClientAuth::Required { roots, revoked },
+        _ => ClientAuth::Optional { roots, revoked },
     })
+}
+
+fn load_revocation_lists(
+    service: &schema::Service,
+    trust: &schema::ClientTrust,
+    roots: &Authorities,
+) -> Result<Option<RevocationLists>, Error> {
+    let mut lists = Vec::new();
+    for path in &trust.crl {
+        let file = read_of_service(service, path)?;
+        let read = certs::load_revocation_lists(&file, roots, trust.rules, SystemTime::now());
+        lists.extend(read.map_err(|faults| first_fault(service, path, "crl-unreadable", faults))?);
+    }
+    Ok(RevocationLists::new(lists, trust.rules))
 }
 
 fn load_backend_tls(service: &schema::Service) -> Result<Option<BackendTls>, Error> {
     let Some(tls) = &service.tls_backend else { return Ok(None) };
     let authorities = load_authorities(service, &tls.ca)?;
     let policy = PolicySet::new(&service.mode);
-    BackendTls::new(&service.name, &authorities, &policy).map(Some)
+    BackendTls::new(&service.name, &authorities, &policy, &service.audit).map(Some)
 }
 
 fn load_authorities(
     service: &schema::Service,
     path: &std::path::Path,
 ) -> Result<Authorities, Error> {
-    let fail = |rule: &'static str, what: String, remedy: String| Error::Certificate {
-        service: service.name.clone(),
-        fault: certs::CertFault { rule, what: format!("{}: {what}", path.display()), remedy },
-    };
-    let look = || "run `adjunct check`".to_owned();
-    let pem = read_bounded(path).map_err(|e| fail("file-unreadable", e.to_string(), look()))?;
-    certs::load_authorities(&pem, SystemTime::now()).map_err(|faults| {
-        match faults.into_iter().next() {
-            Some(fault) => fail(fault.rule, fault.what, fault.remedy),
-            None => fail("ca-unusable", "it cannot be used".to_owned(), look()),
-        }
+    let pem = read_of_service(service, path)?;
+    certs::load_authorities(&pem, SystemTime::now())
+        .map_err(|faults| first_fault(service, path, "ca-unusable", faults))
+}
+
+fn read_of_service(
+    service: &schema::Service,
+    path: &std::path::Path,
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    read_bounded(path).map_err(|error| {
+        let fault = CertFault {
+            rule: "file-unreadable",
+            what: error.to_string(),
+            remedy: "run `adjunct check`".to_owned(),
+        };
+        first_fault(service, path, fault.rule, vec![fault])
     })
+}
+
+/// The first thing that is wrong with a file of a service, or `rule` where none is named.
+fn first_fault(
+    service: &schema::Service,
+    path: &std::path::Path,
+    rule: &'static str,
+    faults: Vec<CertFault>,
+) -> Error {
+    let fault = faults.into_iter().next().unwrap_or_else(|| CertFault {
+        rule,
+        what: "it cannot be used".to_owned(),
+        remedy: "run `adjunct check`".to_owned(),
+    });
+    let fault = CertFault { what: format!("{}: {}", path.display(), fault.what), ..fault };
+    Error::Certificate { service: service.name.clone(), fault }
 }
 
 /// Cards and routes as the engine wants them; without any card there is the default set, with a

@@ -32,6 +32,7 @@ pub mod pki;
 pub mod process;
 pub mod proxies;
 pub mod record;
+pub mod revocation_pki;
 pub mod rig;
 pub mod scene;
 pub mod siege;

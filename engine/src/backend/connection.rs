@@ -11,9 +11,11 @@ use std::sync::Arc;
 use rustls::client::UnbufferedClientConnection;
 
 use super::failure::BackendFailure;
-use super::{BackendName, BackendTls};
+use super::modes::BackendModes;
+use super::{BackendName, BackendTls, server_hello, verifier};
 use crate::buffer::BUFFER_BYTES;
 use crate::certs::ClientCertificate;
+use crate::compliance::judge::{self, Used};
 use crate::connection::wire::{Broken, Opened, Outgoing, Wire};
 use crate::handshake::flight::{self, FlightEnd};
 use crate::iana;
@@ -44,6 +46,11 @@ pub struct BackendConnection {
     established: bool,
     /// Whether the first byte of the backend was looked at.
     heard: bool,
+    /// Whether it has agreed to the extended master secret; none before its hello was read.
+    extended_master_secret: Option<bool>,
+    /// The scheme of its signature.
+    scheme: Option<u16>,
+    modes: Arc<BackendModes>,
     wire: Wire,
     close_notify_sent: bool,
     failure: Option<BackendFailure>,
@@ -69,6 +76,9 @@ impl BackendConnection {
             name: name.to_string(),
             established: false,
             heard: false,
+            extended_master_secret: None,
+            scheme: None,
+            modes: Arc::clone(&trust.modes),
             wire: Wire::default(),
             close_notify_sent: false,
             failure: None,
@@ -145,6 +155,9 @@ impl BackendConnection {
                 ));
             }
         }
+        if self.extended_master_secret.is_none() && self.modes.judges() {
+            self.extended_master_secret = server_hello::agrees(self.wire.input.data());
+        }
         member.supply(&mut self.wire.output);
         self.guarded(Self::fly).unwrap_or(Progress::Failed)
     }
@@ -152,7 +165,8 @@ impl BackendConnection {
     fn fly(&mut self, tls: &mut UnbufferedClientConnection) -> Progress {
         let mut output = Vec::new();
         let Wire { input, window, .. } = &mut self.wire;
-        let end = flight::run(tls, input, window, &mut output);
+        let (end, scheme) = verifier::noting(|| flight::run(tls, input, window, &mut output));
+        self.scheme = self.scheme.or(scheme);
         self.wire.push(&output);
         match end {
             FlightEnd::NeedInput => Progress::NeedInput,
@@ -171,15 +185,32 @@ impl BackendConnection {
     #[must_use]
     pub fn session(&self) -> Option<BackendSession> {
         let tls = self.tls.as_ref()?;
-        let version = iana::version_name(u16::from(tls.protocol_version()?));
-        let suite = iana::suite_name(u16::from(tls.negotiated_cipher_suite()?.suite()));
-        let leaf = tls.peer_certificates().and_then(|chain| chain.first());
-        let leaf = leaf.and_then(|leaf| ClientCertificate::read(leaf, true));
+        let version = u16::from(tls.protocol_version()?);
+        let suite = u16::from(tls.negotiated_cipher_suite()?.suite());
+        let group = tls.negotiated_key_exchange_group().map(|group| u16::from(group.name()));
+        let chain = tls.peer_certificates().unwrap_or_default();
+        let leaf = chain.first().and_then(|leaf| ClientCertificate::read(leaf, true));
+        let verdict = self.modes.judges().then(|| {
+            self.modes.judge(&Used {
+                version,
+                suite,
+                group,
+                scheme: self.scheme,
+                extended_master_secret: self.extended_master_secret == Some(true),
+                peer_chain: match chain {
+                    [leaf, others @ ..] => judge::path(leaf, others),
+                    [] => Vec::new(),
+                },
+            })
+        });
         Some(BackendSession {
-            version,
-            suite,
+            version: iana::version_name(version),
+            suite: iana::suite_name(suite),
             resumed: tls.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
+            group: group.map(iana::group_name),
+            signature_scheme: self.scheme.map(iana::scheme_name),
             subject: leaf.map(|leaf| leaf.subject),
+            verdict,
         })
     }
 

@@ -18,6 +18,8 @@
 
 mod connection;
 mod failure;
+mod modes;
+mod server_hello;
 mod verifier;
 
 use std::sync::Arc;
@@ -29,9 +31,11 @@ use rustls::version::{TLS12, TLS13};
 use rustls::{ClientConfig, SupportedProtocolVersion};
 
 use crate::certs::{Authorities, CertFault};
-use crate::compliance::PolicySet;
+use crate::compliance::{ModeSet, PolicySet};
 use crate::error::Error;
 use crate::provider;
+
+use modes::BackendModes;
 
 pub use connection::{BackendConnection, Progress};
 pub use failure::BackendFailure;
@@ -61,10 +65,12 @@ impl std::fmt::Display for BackendName {
 #[derive(Debug)]
 pub struct BackendTls {
     config: Arc<ClientConfig>,
+    modes: Arc<BackendModes>,
 }
 
 impl BackendTls {
-    /// For the service called `service`, whose backends have certificates of `authorities`.
+    /// For the service called `service`, whose backends have certificates of `authorities`. The
+    /// modes of `policy` hold, those of `audit` are only asked.
     ///
     /// # Errors
     ///
@@ -74,6 +80,7 @@ impl BackendTls {
         service: &str,
         authorities: &Authorities,
         policy: &PolicySet,
+        audit: &ModeSet,
     ) -> Result<Self, Error> {
         let broken = policy.judge_anchors(&authorities.facts, SystemTime::now());
         if let Some(violation) = broken.into_iter().next() {
@@ -102,7 +109,8 @@ impl BackendTls {
             .with_no_client_auth();
         config.require_ems = !policy.without_extended_master_secret().is_yes();
         config.resumption = Resumption::in_memory_sessions(SESSIONS);
-        Ok(Self { config: Arc::new(config) })
+        let modes = Arc::new(BackendModes::new(policy, audit, authorities));
+        Ok(Self { config: Arc::new(config), modes })
     }
 }
 

@@ -3,6 +3,7 @@
 //! rustls' verifier walks chain and name; what it accepts is looked at once more for what the modes
 //! approve. The rule travels inside the error, so that the failure can name it.
 
+use std::cell::Cell;
 use std::sync::Arc;
 
 use rustls::client::WebPkiServerVerifier;
@@ -11,6 +12,19 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, DigitallySignedStruct, Error, OtherError, SignatureScheme};
 
 use crate::compliance::{PolicySet, RuleId, Violation, judge};
+
+thread_local! {
+    /// The scheme of the last signature that came before a verifier on this thread.
+    static SCHEME: Cell<Option<u16>> = const { Cell::new(None) };
+}
+
+/// What `flight` returns, and by which scheme a backend has signed in it, if one has: rustls tells
+/// nobody but the verifier, which serves all connections of its service. A flight is one call.
+pub(super) fn noting<T>(flight: impl FnOnce() -> T) -> (T, Option<u16>) {
+    SCHEME.set(None);
+    let end = flight();
+    (end, SCHEME.take())
+}
 
 /// A backend's certificate that a mode does not approve.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +64,7 @@ impl Approving {
 
     fn approve_scheme(&self, signature: &DigitallySignedStruct) -> Result<(), Error> {
         let scheme = u16::from(signature.scheme);
+        SCHEME.set(Some(scheme));
         match self.policy.scheme(scheme).rule() {
             None => Ok(()),
             Some(rule) => {

@@ -71,6 +71,8 @@ const HINT_BYTES_MAX: usize = 16 * 1024;
 #[derive(Debug, Clone)]
 pub struct Authorities {
     pub(crate) roots: Arc<RootCertStore>,
+    /// As they stand in the file, each once.
+    pub(super) certificates: Vec<CertificateDer<'static>>,
     subjects: Vec<String>,
     hint_bytes: usize,
     /// What policies judge.
@@ -113,7 +115,7 @@ impl Authorities {
     ) -> Result<Self, Vec<CertFault>> {
         let mut faults = Vec::new();
         let mut roots = RootCertStore::empty();
-        let mut subjects = Vec::new();
+        let (mut subjects, mut kept) = (Vec::new(), Vec::new());
         let mut facts = Vec::new();
         let mut hint_bytes = 0;
         let mut digests = BTreeMap::new();
@@ -130,6 +132,7 @@ impl Authorities {
                     subjects.push(subject);
                     hint_bytes += bytes;
                     facts.extend(CertificateFacts::read(&der));
+                    kept.push(der.clone());
                     if let Err(error) = roots.add(der) {
                         faults.push(unusable(position + 1, &error));
                     }
@@ -144,7 +147,8 @@ impl Authorities {
         let digest =
             digest::digest(digest::Algorithm::Sha256, &all).map_err(|e| vec![blocked(&e)])?;
         let digest = digest.as_ref().to_vec();
-        Ok(Self { roots: Arc::new(roots), subjects, hint_bytes, facts, digest })
+        let roots = Arc::new(roots);
+        Ok(Self { roots, certificates: kept, subjects, hint_bytes, facts, digest })
     }
 }
 

@@ -6,8 +6,8 @@
 //! the [`Context`](crate::handshake::context::Context) of the handshake, where the connection finds
 //! them, and the kind of error is chosen so that the alert is that of the rule.
 //!
-//! Invariants: nothing here lets a client in that rustls' verifier refuses. Revocation is not
-//! checked. Nothing suspends.
+//! Invariants: nothing here lets a client in that rustls' verifier refuses. Revocation is checked
+//! where the service has lists ([`super::revocation`]). Nothing suspends.
 //!
 //! Source: RFC 5280 §6, RFC 8446 §4.4.2.4 and §6.2, RFC 5246 §7.2.2 and §7.4.8.
 
@@ -17,13 +17,14 @@ use std::time::UNIX_EPOCH;
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, UnixTime};
-use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::server::{ClientCertVerifierBuilder, WebPkiClientVerifier};
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, PeerIncompatible,
     SignatureScheme,
 };
 
+use super::revocation::{self, Leniency, RevocationDepth, RevocationLists, RevocationRules};
 use super::{Authorities, ClientCertificate};
 use crate::alert::Alert;
 use crate::compliance::{Allowed, PolicySet, Violation, judge};
@@ -42,11 +43,15 @@ pub enum ClientAuth {
     Optional {
         /// Who may have issued them.
         roots: Authorities,
+        /// Which of them count no more.
+        revoked: Option<RevocationLists>,
     },
     /// They are asked, and only those with a good one go on.
     Required {
         /// Who may have issued them.
         roots: Authorities,
+        /// Which of them count no more.
+        revoked: Option<RevocationLists>,
     },
 }
 
@@ -66,7 +71,16 @@ impl ClientAuth {
     pub fn roots(&self) -> Option<&Authorities> {
         match self {
             Self::None => None,
-            Self::Optional { roots } | Self::Required { roots } => Some(roots),
+            Self::Optional { roots, .. } | Self::Required { roots, .. } => Some(roots),
+        }
+    }
+
+    /// The revocation lists, if there are any.
+    #[must_use]
+    pub fn revoked(&self) -> Option<&RevocationLists> {
+        match self {
+            Self::None => None,
+            Self::Optional { revoked, .. } | Self::Required { revoked, .. } => revoked.as_ref(),
         }
     }
 
@@ -74,6 +88,7 @@ impl ClientAuth {
     pub(crate) fn rules(&self) -> Vec<u8> {
         let mut rules = format!("client_auth={};", self.mode()).into_bytes();
         rules.extend(self.roots().into_iter().flat_map(|roots| &roots.digest));
+        rules.extend(self.revoked().into_iter().flat_map(RevocationLists::identity));
         rules
     }
 
@@ -81,7 +96,8 @@ impl ClientAuth {
     ///
     /// # Errors
     ///
-    /// Those of rustls, for a set of CAs that is empty; ours never is.
+    /// Those of rustls, for a set of CAs that is empty or a list that cannot be read; ours never
+    /// are.
     pub(crate) fn verifier(
         &self,
         provider: &Arc<CryptoProvider>,
@@ -98,9 +114,31 @@ impl ClientAuth {
         if !authorities.are_announced() {
             builder = builder.clear_root_hint_subjects();
         }
+        let revoked = self.revoked().cloned();
+        if let Some(lists) = &revoked {
+            builder = with_lists(builder, lists);
+        }
         let inner = builder.build().map_err(|e| Error::General(e.to_string()))?;
-        Ok(Arc::new(Verifier { inner, policy: policy.clone() }))
+        Ok(Arc::new(Verifier { inner, policy: policy.clone(), revoked }))
     }
+}
+
+fn with_lists(
+    builder: ClientCertVerifierBuilder,
+    lists: &RevocationLists,
+) -> ClientCertVerifierBuilder {
+    let RevocationRules { depth, unknown, expired } = lists.rules();
+    let mut builder = builder.with_crls(lists.ders());
+    if depth == RevocationDepth::Leaf {
+        builder = builder.only_check_end_entity_revocation();
+    }
+    if unknown == Leniency::Accept {
+        builder = builder.allow_unknown_revocation_status();
+    }
+    if expired == Leniency::Refuse {
+        builder = builder.enforce_revocation_expiration();
+    }
+    builder
 }
 
 /// rustls' verifier, with words and with the policy of the service.
@@ -108,6 +146,7 @@ impl ClientAuth {
 struct Verifier {
     inner: Arc<dyn ClientCertVerifier>,
     policy: PolicySet,
+    revoked: Option<RevocationLists>,
 }
 
 impl Verifier {
@@ -122,7 +161,7 @@ impl Verifier {
         }
         let broken = self.policy.chain(&judge::path(leaf, others)).into_iter().next();
         let Some(Violation { rule, what, .. }) = broken else { return Ok(()) };
-        note_refusal(rule.rule(), &what, ClientCertificate::read(leaf, false));
+        note_refusal(rule.rule(), &what, Shown { leaf, others });
         Err(error_with_alert_of(rule.rule()))
     }
 
@@ -131,7 +170,7 @@ impl Verifier {
         let scheme = u16::from(signature.scheme);
         let Allowed::No(rule) = self.policy.scheme(scheme) else { return Ok(()) };
         let name = iana::scheme_name(scheme);
-        note_refusal(rule.rule(), &format!("the client signs with {name}"), None);
+        note(rule.rule(), &format!("the client signs with {name}"), None, Vec::new());
         Err(PeerIncompatible::NoSignatureSchemesInCommon.into())
     }
 }
@@ -154,13 +193,16 @@ impl ClientCertVerifier for Verifier {
         match self.inner.verify_client_cert(end_entity, intermediates, now) {
             Ok(verified) => {
                 self.approve(end_entity, intermediates)?;
-                note_expiry(end_entity, intermediates);
+                let lists_end =
+                    self.revoked.as_ref().and_then(|lists| lists.end(end_entity, intermediates));
+                note_expiry(end_entity, intermediates, lists_end);
                 Ok(verified)
             }
             Err(error) => {
                 let leaf = ClientCertificate::read(end_entity, false);
                 let rule = rule_of(&error, leaf.as_ref());
-                note_refusal(rule, &reason(rule, &error, leaf.as_ref()), leaf);
+                let shown = Shown { leaf: end_entity, others: intermediates };
+                note_refusal(rule, &reason(rule, &error, leaf.as_ref()), shown);
                 Err(error_with_alert_of(rule))
             }
         }
@@ -197,19 +239,35 @@ impl ClientCertVerifier for Verifier {
     }
 }
 
-/// Lets the sessions of this handshake end with the first of the certificates that ends.
-fn note_expiry(end_entity: &CertificateDer<'_>, intermediates: &[CertificateDer<'_>]) {
+/// Lets the sessions of this handshake end with the first of the certificates that ends, or with
+/// the first of the lists that speak of them.
+fn note_expiry(
+    end_entity: &CertificateDer<'_>,
+    intermediates: &[CertificateDer<'_>],
+    lists_end: Option<u64>,
+) {
     let Some(context) = context::current() else { return };
     let ends = std::iter::once(end_entity).chain(intermediates).filter_map(|der| {
         let end = ClientCertificate::read(der, false)?.not_after.duration_since(UNIX_EPOCH);
         Some(end.map_or(0, |end| end.as_secs()))
     });
-    context.set_session_end(ends.min().unwrap_or(NO_END));
+    context.set_session_end(ends.chain(lists_end).min().unwrap_or(NO_END));
 }
 
-fn note_refusal(rule: &'static Rule, reason: &str, leaf: Option<ClientCertificate>) {
+/// The chain that a client has shown.
+struct Shown<'a> {
+    leaf: &'a CertificateDer<'a>,
+    others: &'a [CertificateDer<'a>],
+}
+
+fn note_refusal(rule: &'static Rule, reason: &str, Shown { leaf, others }: Shown<'_>) {
+    let chain = std::iter::once(leaf).chain(others).map(|der| der.as_ref().to_vec()).collect();
+    note(rule, reason, ClientCertificate::read(leaf, false), chain);
+}
+
+fn note(rule: &'static Rule, reason: &str, leaf: Option<ClientCertificate>, chain: Vec<Vec<u8>>) {
     if let Some(context) = context::current() {
-        let refused = RefusedClient { refusal: rule.refusal(reason.to_owned()), leaf };
+        let refused = RefusedClient { refusal: rule.refusal(reason.to_owned()), leaf, chain };
         context.notes().refused_client = Some(refused);
     }
 }
@@ -220,6 +278,8 @@ pub(crate) struct RefusedClient {
     pub(crate) refusal: Refusal,
     /// The certificate, if it could be read.
     pub(crate) leaf: Option<ClientCertificate>,
+    /// What was refused, the certificate first.
+    pub(crate) chain: Vec<Vec<u8>>,
 }
 
 /// The client's own signature is wrong: it has a certificate, but not its key. Or it has a key of
@@ -228,11 +288,11 @@ fn unproven(error: &Error, certificate: &CertificateDer<'_>) -> Error {
     let leaf = ClientCertificate::read(certificate, false);
     if let Some(why) = leaf.as_ref().and_then(|leaf| too_short(&leaf.key)) {
         let rule = &rules::CLIENT_CERT_UNSUPPORTED;
-        note_refusal(rule, &refused(leaf.as_ref(), &why), leaf);
+        note(rule, &refused(leaf.as_ref(), &why), leaf, Vec::new());
         return error_with_alert_of(rule);
     }
     let rule = &rules::CLIENT_CERT_UNPROVEN;
-    note_refusal(rule, &reason(rule, error, leaf.as_ref()), leaf);
+    note(rule, &reason(rule, error, leaf.as_ref()), leaf, Vec::new());
     match error {
         // A scheme we did not offer: rustls answers with illegal_parameter.
         Error::PeerMisbehaved(_) => error.clone(),
@@ -253,8 +313,15 @@ fn too_short(key: &str) -> Option<String> {
 fn rule_of(error: &Error, leaf: Option<&ClientCertificate>) -> &'static Rule {
     use CertificateError as E;
     let self_signed = leaf.is_some_and(|leaf| leaf.subject == leaf.issuer);
-    let Error::InvalidCertificate(error) = error else { return &rules::CLIENT_CERT_UNACCEPTABLE };
+    let error = match error {
+        Error::InvalidCertificate(error) => error,
+        Error::InvalidCertRevocationList(_) => return &rules::CRL_UNUSABLE,
+        _ => return &rules::CLIENT_CERT_UNACCEPTABLE,
+    };
     match error {
+        E::Revoked => &rules::CLIENT_CERT_REVOKED,
+        E::UnknownRevocationStatus => &rules::CLIENT_CERT_STATUS_UNKNOWN,
+        E::ExpiredRevocationList | E::ExpiredRevocationListContext { .. } => &rules::CRL_EXPIRED,
         E::UnknownIssuer if self_signed => &rules::CLIENT_CERT_SELF_SIGNED,
         E::UnknownIssuer => &rules::CLIENT_CERT_UNTRUSTED,
         E::Expired | E::ExpiredContext { .. } => &rules::CLIENT_CERT_EXPIRED,
@@ -291,6 +358,7 @@ fn rule_of(error: &Error, leaf: Option<&ClientCertificate>) -> &'static Rule {
 fn error_with_alert_of(rule: &Rule) -> Error {
     let kind = match rule.name {
         "client-cert-untrusted" | "client-cert-self-signed" => CertificateError::UnknownIssuer,
+        "client-cert-revoked" => CertificateError::Revoked,
         "client-cert-expired" | "client-cert-not-yet-valid" => CertificateError::Expired,
         "client-cert-bad-signature" | "client-cert-malformed" => CertificateError::BadEncoding,
         "client-cert-wrong-usage" | "client-cert-unsupported" => CertificateError::InvalidPurpose,
@@ -313,6 +381,22 @@ fn reason(rule: &'static Rule, error: &Error, leaf: Option<&ClientCertificate>) 
         }
         Error::InvalidCertificate(CertificateError::NotValidYetContext { not_before, .. }) => {
             format!("a certificate of its chain becomes valid in {} s", ahead(*not_before))
+        }
+        Error::InvalidCertificate(CertificateError::ExpiredRevocationListContext {
+            next_update,
+            ..
+        }) => {
+            let overdue = revocation::overdue(*next_update);
+            format!("the revocation list that covers it is out of date since {overdue} s")
+        }
+        Error::InvalidCertRevocationList(why) => {
+            format!("the revocation list that covers it cannot be used: {why:?}")
+        }
+        _ if *rule == rules::CLIENT_CERT_REVOKED => {
+            "a certificate of its chain has been revoked".into()
+        }
+        _ if *rule == rules::CLIENT_CERT_STATUS_UNKNOWN => {
+            "no revocation list covers a certificate of its chain".into()
         }
         _ if *rule == rules::CLIENT_CERT_UNTRUSTED => "no configured CA issued it".into(),
         _ if *rule == rules::CLIENT_CERT_SELF_SIGNED => "it is signed by itself".into(),
@@ -372,9 +456,9 @@ mod tests {
         let (ours, theirs) = (ca(), ca());
         let demands = [
             ClientAuth::None,
-            ClientAuth::Optional { roots: ours.clone() },
-            ClientAuth::Required { roots: ours.clone() },
-            ClientAuth::Required { roots: theirs },
+            ClientAuth::Optional { roots: ours.clone(), revoked: None },
+            ClientAuth::Required { roots: ours.clone(), revoked: None },
+            ClientAuth::Required { roots: theirs, revoked: None },
         ];
         let hour = Duration::from_secs(3600);
         let ring = TicketRing::new(hour, hour, Instant::now()).unwrap();
@@ -388,7 +472,7 @@ mod tests {
                 assert_eq!(opened, number == other_number, "{number} {other_number}");
             }
         }
-        let again = ClientAuth::Required { roots: ours };
+        let again = ClientAuth::Required { roots: ours, revoked: None };
         assert_eq!(again.rules(), demands[2].rules(), "a restart with the same file");
     }
 

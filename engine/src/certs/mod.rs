@@ -12,6 +12,7 @@ mod client_auth;
 mod dn;
 mod load;
 mod names;
+mod revocation;
 
 pub use advice::ADVICE;
 pub use authorities::{AUTHORITY_LOADING, Authorities, load_authorities};
@@ -23,3 +24,8 @@ pub(crate) use dn::{common_name, text as dn_text};
 pub(crate) use load::time;
 pub use load::{CertFault, Certificate, LOADING, LoadRule, load};
 pub use names::{NameMatch, NamePattern};
+pub(crate) use revocation::facts_of_file;
+pub use revocation::{
+    Leniency, REVOCATION_LOADING, RevocationDepth, RevocationList, RevocationLists,
+    RevocationRules, advise_revocation, load_revocation_lists,
+};

@@ -9,6 +9,7 @@ use x509_parser::oid_registry::Oid;
 use x509_parser::prelude::{FromDer, X509Certificate};
 use x509_parser::public_key::PublicKey;
 use x509_parser::signature_algorithm::SignatureAlgorithm;
+use x509_parser::x509::AlgorithmIdentifier;
 
 use crate::certs::{dn_text, time};
 
@@ -124,7 +125,7 @@ impl CertificateFacts {
         Self {
             subject: dn_text(certificate.subject()),
             key: key(certificate),
-            signature: signature(certificate),
+            signature: signature_name(&certificate.signature_algorithm),
             self_issued: certificate.subject().as_raw() == certificate.issuer().as_raw(),
             not_before: time(certificate.validity().not_before.timestamp()),
             not_after: time(certificate.validity().not_after.timestamp()),
@@ -132,6 +133,21 @@ impl CertificateFacts {
             may_issue: is_ca && usage.is_none_or(|usage| usage.value.key_cert_sign()),
         }
     }
+}
+
+/// A certificate revocation list as a policy sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RevocationFacts {
+    /// Who has issued it, as in RFC 4514; bounded.
+    pub issuer: String,
+    /// How it is signed, in the words of [`CertificateFacts::signature`].
+    pub signature: Cow<'static, str>,
+    /// Length of the signature where it is RSA, which is that of the issuer's key.
+    pub rsa_bits: Option<u32>,
+    /// When it was issued.
+    pub this_update: SystemTime,
+    /// When there will be another one.
+    pub next_update: Option<SystemTime>,
 }
 
 fn bits(bytes: usize) -> u32 {
@@ -187,8 +203,8 @@ fn curve(certificate: &X509Certificate<'_>) -> KeyFacts {
     }
 }
 
-fn signature(certificate: &X509Certificate<'_>) -> Cow<'static, str> {
-    let algorithm = &certificate.signature_algorithm;
+/// The name of an algorithm of a signature with its hash.
+pub(crate) fn signature_name(algorithm: &AlgorithmIdentifier<'_>) -> Cow<'static, str> {
     let id = algorithm.algorithm.to_id_string();
     let pss = |hash: String| match hash.as_str() {
         "1.3.14.3.2.26" => "RSASSA-PSS-SHA1",

@@ -17,7 +17,7 @@ use super::set::{Allowed, PolicySet, Violation};
 use super::verdict::{AuditVerdict, ComplianceVerdict, NOTE, Verdict};
 use crate::hello::ClientHello;
 use crate::iana;
-use crate::record::{Outcome, Refusal};
+use crate::record::{BackendVerdict, Outcome, Refusal};
 
 /// What a connection has used.
 #[derive(Debug, Default)]
@@ -29,8 +29,8 @@ pub(crate) struct Used {
     /// Of our signature; none where a session was resumed.
     pub(crate) scheme: Option<u16>,
     pub(crate) extended_master_secret: bool,
-    /// What the client has shown, the leaf first.
-    pub(crate) client_chain: Vec<CertificateFacts>,
+    /// What the peer has shown, the leaf first.
+    pub(crate) peer_chain: Vec<CertificateFacts>,
 }
 
 /// The end of a connection, as far as it matters here.
@@ -39,6 +39,10 @@ pub(crate) struct End<'a> {
     pub(crate) hello: Option<&'a ClientHello>,
     /// None where the handshake was not completed.
     pub(crate) used: Option<&'a Used>,
+    /// What a client has shown that was refused for it.
+    pub(crate) refused_chain: &'a [CertificateFacts],
+    /// TLS with the backend, if it came about.
+    pub(crate) backend: Option<&'a BackendVerdict>,
     pub(crate) outcome: Outcome,
     pub(crate) refusal: Option<&'a Refusal>,
 }
@@ -117,20 +121,17 @@ impl ServiceModes {
         let refused_by = end.refusal.and_then(|refusal| RuleId::find(refusal.rule));
         let (verdict, rule) = match (refused_by, end.used) {
             (Some(rule), _) => (Verdict::Refused, Some(rule)),
-            (None, Some(used)) => match self.policy.used(used) {
-                Allowed::Yes => (Verdict::Approved, None),
-                Allowed::No(rule) => (Verdict::NotApproved, Some(rule)),
-            },
+            (None, Some(used)) => {
+                let of_backend = end.backend.and_then(|backend| backend.rule);
+                match self.policy.used(used).rule().or(of_backend) {
+                    None => (Verdict::Approved, None),
+                    Some(rule) => (Verdict::NotApproved, Some(rule)),
+                }
+            }
             (None, None) if end.outcome == Outcome::Refused => (Verdict::Refused, None),
             (None, None) => return None,
         };
-        Some(ComplianceVerdict {
-            modes: self.policy.modes().to_string(),
-            verdict,
-            rule,
-            policy: self.policy.short_hash().to_owned(),
-            note: NOTE,
-        })
+        Some(worded(&self.policy, verdict, rule))
     }
 
     /// What the modes that are only watched would have said of a connection.
@@ -139,8 +140,25 @@ impl ServiceModes {
         if end.used.is_none() && end.outcome != Outcome::Refused {
             return Vec::new();
         }
-        self.watched.iter().map(|watched| watched.judge(hello, end.used, &self.without)).collect()
+        self.watched.iter().map(|watched| watched.judge(hello, end, &self.without)).collect()
     }
+}
+
+fn worded(policy: &PolicySet, verdict: Verdict, rule: Option<RuleId>) -> ComplianceVerdict {
+    ComplianceVerdict {
+        modes: policy.modes().to_string(),
+        verdict,
+        rule,
+        policy: policy.short_hash().to_owned(),
+        note: NOTE,
+    }
+}
+
+/// The verdict on a connection that ended before a service was chosen, by the modes that hold for
+/// every service it could have been for. No mode has refused it: the rule is an ordinary one.
+pub(crate) fn unchosen(policy: &PolicySet, outcome: Outcome) -> Option<ComplianceVerdict> {
+    let judged = !policy.is_empty() && outcome == Outcome::Refused;
+    judged.then(|| worded(policy, Verdict::Refused, None))
 }
 
 /// `offers x25519 only, which fips-140-3 does not approve`.
@@ -158,19 +176,26 @@ fn what_it_offers(missing: &Missing, policy: &PolicySet) -> String {
 }
 
 impl Watched {
-    fn judge(&self, hello: &ClientHello, used: Option<&Used>, without: &Offering) -> AuditVerdict {
+    fn judge(&self, hello: &ClientHello, end: &End<'_>, without: &Offering) -> AuditVerdict {
         let lacks = self.offering.missing(hello, without);
-        let shown = used.map(|used| self.policy.chain(&used.client_chain)).unwrap_or_default();
+        let chain = end.used.map_or(end.refused_chain, |used| &used.peer_chain);
+        let shown = self.policy.chain(chain);
+        let mut backends = end.backend.into_iter().flat_map(|backend| &backend.watched);
+        let backend = backends.find(|backend| backend.mode == self.mode);
         let mut missing: Vec<String> = lacks.iter().map(Missing::text).collect();
         missing.extend(shown.iter().map(|v| format!("client certificate: {}", v.what)));
         missing.extend(self.own.iter().map(|v| format!("service: {}", v.what)));
+        missing.extend(backend.into_iter().flat_map(|backend| backend.missing.iter().cloned()));
         // In the order in which they would be met, which is not that of what was used.
         let refuses = (lacks.first().and_then(|first| offer::rule(&self.policy, first)))
             .or_else(|| shown.first().map(|violation| violation.rule))
             .or_else(|| self.own.first().map(|violation| violation.rule));
-        let (verdict, rule) = match used.map(|used| self.policy.used(used)) {
-            Some(Allowed::Yes) if refuses.is_none() => (Verdict::Approved, None),
-            Some(breaks) => (Verdict::NotApproved, refuses.or(breaks.rule())),
+        let of_backend = backend.and_then(|backend| backend.rule);
+        let (verdict, rule) = match end.used.map(|used| self.policy.used(used).rule()) {
+            Some(breaks) => match refuses.or(breaks).or(of_backend) {
+                None => (Verdict::Approved, None),
+                Some(rule) => (Verdict::NotApproved, Some(rule)),
+            },
             None => (Verdict::Refused, refuses),
         };
         let offer_could = missing.is_empty();
@@ -190,7 +215,7 @@ impl PolicySet {
             (tls12 && !used.extended_master_secret).then(|| self.without_extended_master_secret()),
         ];
         let broken = parts.into_iter().flatten().find(|allowed| !allowed.is_yes());
-        let shown = || self.chain(&used.client_chain).first().map(|v| Allowed::No(v.rule));
+        let shown = || self.chain(&used.peer_chain).first().map(|v| Allowed::No(v.rule));
         broken.or_else(shown).unwrap_or(Allowed::Yes)
     }
 

@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject;
 
 use super::facts::{CertificateFacts, Role};
 use super::set::{PolicySet, Violation};
-use crate::certs::CertFault;
+use crate::certs::{CertFault, facts_of_file};
 
 impl PolicySet {
     /// Everything that a chain of our own breaks, the leaf first.
@@ -44,6 +44,14 @@ impl PolicySet {
     #[must_use]
     pub fn judge_anchor_file(&self, pem: &[u8], now: SystemTime) -> Vec<CertFault> {
         self.judge_anchors(&facts(pem), now).into_iter().map(CertFault::from).collect()
+    }
+
+    /// What a file of revocation lists breaks.
+    #[must_use]
+    pub fn judge_revocation_file(&self, file: &[u8]) -> Vec<CertFault> {
+        let lists = facts_of_file(file);
+        let broken = lists.iter().flat_map(|facts| self.revocation_list(facts));
+        broken.map(CertFault::from).collect()
     }
 
     /// Takes approval away from every function of this process that the policies do not approve.

@@ -27,7 +27,7 @@ mod set;
 mod strength;
 mod verdict;
 
-pub use facts::{CertificateFacts, KeyFacts, Role};
+pub use facts::{CertificateFacts, KeyFacts, RevocationFacts, Role};
 pub use mode::{Mode, ModeSet, UnknownMode};
 pub use policy::{CardRule, Policy, VerifyRule};
 pub use rule::{Kind, RuleId};
@@ -35,4 +35,5 @@ pub use set::{Allowed, PolicySet, Violation};
 pub use strength::strength_bits;
 pub use verdict::{AuditVerdict, ComplianceVerdict, NOTE, Verdict};
 
+pub(crate) use facts::signature_name;
 pub(crate) use rule::all as rules;

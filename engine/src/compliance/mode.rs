@@ -102,6 +102,12 @@ impl ModeSet {
         other.policies().for_each(|policy| all.insert(policy));
         all
     }
+
+    /// What stands in these and in those.
+    #[must_use]
+    pub fn intersection(&self, other: &Self) -> Self {
+        Self(self.policies().filter(|policy| other.0.contains(policy)).collect())
+    }
 }
 
 impl FromIterator<Mode> for ModeSet {
@@ -161,5 +167,8 @@ mod tests {
         assert!(!ModeSet::from_iter([Mode::Nist800131a]).any_fips());
         assert_eq!(ModeSet::default().to_string(), "");
         assert_eq!(set.union(&set), set);
+        let fips = ModeSet::from_iter([Mode::Fips1402, Mode::Fips1403]);
+        assert_eq!(set.intersection(&fips).to_string(), "fips-140-2");
+        assert!(fips.intersection(&ModeSet::default()).is_empty());
     }
 }

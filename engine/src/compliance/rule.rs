@@ -110,10 +110,10 @@ kinds! {
         "the mode does not approve the type of a certificate's key, or its curve"
         "use RSA, or EC on P-256, P-384 or P-521";
     KeyStrength "key-strength" CERTIFICATE VALIDATION, UNSUPPORTED,
-        "a certificate's key has less strength than the mode demands"
+        "a certificate's key, or one that signed a revocation list, has less strength than demanded"
         "use RSA of at least 2048 bits, or EC on P-256, P-384 or P-521";
     CertificateSignature "certificate-signature" CERTIFICATE VALIDATION, UNSUPPORTED,
-        "a certificate is signed by an algorithm that the mode does not approve"
+        "a certificate or revocation list is signed by an algorithm that the mode does not approve"
         "let its CA issue it again with SHA-256 or better";
     KeyUsage "key-usage" CERTIFICATE VALIDATION, UNSUPPORTED,
         "the stated key usage of a certificate does not cover what its key is used for"

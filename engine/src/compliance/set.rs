@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::SystemTime;
 
-use super::facts::{CertificateFacts, Role};
+use super::facts::{CertificateFacts, KeyFacts, RevocationFacts, Role};
 use super::mode::ModeSet;
 use super::policy::{CardRule, Policy, VerifyRule, sha256};
 use super::rule::{Kind, RuleId};
@@ -136,6 +136,18 @@ impl PolicySet {
         self.all(Kind::Scheme, |policy| policy.schemes().binary_search(&code).is_ok())
     }
 
+    /// Every rule that forbids a suite or a group, of each mode that does.
+    #[must_use]
+    pub fn against(&self, kind: Kind, code: u16) -> Vec<RuleId> {
+        let forbids = |policy: &&Policy| match kind {
+            Kind::Suite => policy.suites().binary_search(&code).is_err(),
+            Kind::Group => policy.groups().binary_search(&code).is_err(),
+            _ => false,
+        };
+        let modes = self.modes.policies().filter(forbids).map(Policy::mode);
+        modes.map(|mode| RuleId::new(mode, kind)).collect()
+    }
+
     /// Whether TLS 1.2 may be used without the extended master secret.
     #[must_use]
     pub fn without_extended_master_secret(&self) -> Allowed {
@@ -185,6 +197,13 @@ impl PolicySet {
     #[must_use]
     pub fn violations(&self, facts: &CertificateFacts, role: Role) -> Vec<Violation> {
         self.modes.policies().flat_map(|policy| violations(policy, facts, role)).collect()
+    }
+
+    /// Everything that is wrong with a revocation list: its signature is held to what holds for
+    /// those of certificates.
+    #[must_use]
+    pub fn revocation_list(&self, facts: &RevocationFacts) -> Vec<Violation> {
+        self.modes.policies().flat_map(|policy| list_violations(policy, facts)).collect()
     }
 
     /// Whether a certificate is within its validity; any mode demands it of whole chains.
@@ -254,6 +273,35 @@ fn violations(policy: &Policy, facts: &CertificateFacts, role: Role) -> Vec<Viol
             Kind::KeyUsage,
             format!("the key usage of the certificate of `{subject}` lacks {wanted}"),
         );
+    }
+    found
+}
+
+fn list_violations(policy: &Policy, facts: &RevocationFacts) -> Vec<Violation> {
+    let (mode, least) = (policy.mode(), policy.strength_bits());
+    let RevocationFacts { issuer, signature, .. } = facts;
+    let mut found = Vec::new();
+    let mut breaks = |kind, what: String| found.push(violation(RuleId::new(mode, kind), what));
+    if !policy.certificate_signatures().iter().any(|known| known == signature) {
+        breaks(
+            Kind::CertificateSignature,
+            format!(
+                "the revocation list of `{issuer}` is signed with {signature}, which {mode} does \
+                 not approve"
+            ),
+        );
+    }
+    if let Some(key) = facts.rsa_bits.map(|bits| KeyFacts::Rsa { bits }) {
+        let strength = strength_bits(&key);
+        if strength < least {
+            breaks(
+                Kind::KeyStrength,
+                format!(
+                    "the key ({key}) that signed the revocation list of `{issuer}` has a strength \
+                     of {strength} bits; {mode} demands {least}"
+                ),
+            );
+        }
     }
     found
 }

@@ -8,6 +8,7 @@ use rustls::{HandshakeKind, ProtocolVersion};
 
 use super::{Connection, Phase, Progress, alert_record, known, rule_outcome};
 use crate::certs::RefusedClient;
+use crate::compliance::judge;
 use crate::failure;
 use crate::handshake::context::{Notes, SigningFailure};
 use crate::handshake::execution::Step;
@@ -182,8 +183,11 @@ impl Connection {
             encode_after_failure(&mut *flight.tls, &mut flight.input, &mut flight.output);
             failure::correct_plaintext_alert(&mut flight.output);
             let mut refusal = match notes.refused_client {
-                Some(RefusedClient { refusal, leaf }) => {
+                Some(RefusedClient { refusal, leaf, chain }) => {
                     self.negotiated.client_certificate = leaf;
+                    if let Some((leaf, others)) = chain.split_first() {
+                        self.negotiated.refused_chain = judge::path(leaf, others);
+                    }
                     refusal
                 }
                 None => {

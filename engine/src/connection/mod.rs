@@ -31,6 +31,7 @@ use rustls::server::UnbufferedServerConnection;
 use crate::alert::Alert;
 use crate::buffer::Buffer;
 use crate::certs::{Certificate, ClientCertificate};
+use crate::compliance::CertificateFacts;
 use crate::compliance::judge::{self, End, Used};
 use crate::handshake::context::Context;
 use crate::handshake::execution::Pending;
@@ -90,6 +91,8 @@ struct Negotiated {
     scheme: Option<u16>,
     /// What modes judge; none before the handshake is complete, or where nothing is judged.
     used: Option<Used>,
+    /// What the client has shown and was refused for.
+    refused_chain: Vec<CertificateFacts>,
     resumed: bool,
     alpn: Option<String>,
     certificate: Option<String>,
@@ -375,14 +378,24 @@ impl Connection {
         self.judge(record);
     }
 
-    /// What modes say, also of a refusal that stands in the record already.
+    /// What modes say, also of a refusal that stands in the record already, and of a session with a
+    /// backend that does.
     fn judge(&self, record: &mut Record) {
-        let Some(service) = self.service.as_ref().filter(|service| service.modes.judges()) else {
+        let hello = self.hello.as_deref();
+        // A hello that was refused for itself has chosen no service, but it says which it wants.
+        let wanted = || self.set.choose(hello?.sni.as_deref()).ok();
+        let Some(service) = self.service.as_ref().or_else(wanted) else {
+            record.verdict = judge::unchosen(self.set.policy(), record.outcome);
             return;
         };
+        if !service.modes.judges() {
+            return;
+        }
         let end = End {
-            hello: self.hello.as_deref(),
+            hello,
             used: self.negotiated.used.as_ref(),
+            refused_chain: &self.negotiated.refused_chain,
+            backend: record.backend_session.as_ref().and_then(|session| session.verdict.as_ref()),
             outcome: record.outcome,
             refusal: record.refusal.as_ref(),
         };
@@ -449,7 +462,7 @@ fn used(
         scheme,
         // It is used wherever a client offers it.
         extended_master_secret: hello.is_some_and(|hello| hello.extended_master_secret),
-        client_chain: match tls.peer_certificates() {
+        peer_chain: match tls.peer_certificates() {
             Some([leaf, others @ ..]) => judge::path(leaf, others),
             _ => Vec::new(),
         },

@@ -216,7 +216,7 @@ codes! {
     435 ERR_UNKNOWN_CA published occurs [both 48]
         "the chain leads to no certificate authority we trust"
         => "trust the CA of the partner's certificate; have the partner send intermediates";
-    436 ERR_BAD_CRL recalled foreign [sends 46] "the certificate revocation list cannot be used"
+    436 ERR_BAD_CRL recalled occurs [sends 46] "the certificate revocation list cannot be used"
         => "get a new list from its CA";
     437 ERR_CONNECTION_CLOSED recalled occurs [both 0]
         "the partner ended the session in order (close_notify)"

@@ -63,7 +63,7 @@ impl Chain {
         let ca = certificates.last().ok_or("the chain is empty")?;
         let roots = Authorities::of(vec![ca.clone()], SystemTime::now())
             .map_err(|faults: Vec<certs::CertFault>| format!("{faults:?}"))?;
-        Ok(ClientAuth::Required { roots })
+        Ok(ClientAuth::Required { roots, revoked: None })
     }
 
     /// The client's side of it.

@@ -281,7 +281,7 @@ mod tests {
             sni: Vec::new(),
             sni_required: false,
             certificates: vec![leaf],
-            client_auth: ClientAuth::Required { roots },
+            client_auth: ClientAuth::Required { roots, revoked: None },
             alpn: Vec::new(),
             tls12: true,
             tls13: true,

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use engine::compliance::Mode;
+use engine::compliance::{Mode, Policy, UnknownMode};
 use engine::crypto::CardTarget;
 
 use crate::config::schema::{ColorChoice, LogFormat};
@@ -247,11 +247,19 @@ pub struct Integrity {
     pub json: bool,
 }
 
+/// A mode by its name, or what the names are.
+fn mode(name: &str) -> Result<Mode, String> {
+    name.parse().map_err(|unknown: UnknownMode| {
+        let known: Vec<_> = Policy::names().collect();
+        format!("{unknown}; write one of {}", known.join(", "))
+    })
+}
+
 /// `adjunct ciphers`.
 #[derive(Debug, Args)]
 pub struct Ciphers {
     /// Show what this mode exempts: fips-140-2, nist-800-131a or fips-140-3; several hold together
-    #[arg(long = "mode", value_name = "MODE", value_delimiter = ',')]
+    #[arg(long = "mode", value_name = "MODE", value_delimiter = ',', value_parser = mode)]
     pub modes: Vec<Mode>,
     /// Print JSON
     #[arg(long)]
@@ -288,7 +296,7 @@ pub struct Evidence {
     #[arg(long, value_name = "WHEN")]
     pub since: Option<String>,
     /// List the clients that would fail if this mode were enforced, and what they lack
-    #[arg(long, value_name = "MODE")]
+    #[arg(long, value_name = "MODE", value_parser = mode)]
     pub what_if: Option<Mode>,
     /// Form of the report
     #[command(flatten)]

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use engine::ciphers::{Cipher, Code, State, TABLE, by_code};
-use engine::compliance::PolicySet;
+use engine::compliance::{Kind, PolicySet};
 use serde::Serialize;
 
 use super::args::Ciphers;
@@ -61,7 +61,9 @@ fn row(cipher: &Cipher, policy: &PolicySet) -> Row {
             "not-implemented"
         }
         (State::Implemented, Code::Tls(code)) => {
-            exempt = policy.suite(code).rule().map(|rule| rule.to_string());
+            let rules = policy.against(Kind::Suite, code);
+            let rules: Vec<_> = rules.iter().map(|rule| rule.as_str()).collect();
+            exempt = (!rules.is_empty()).then(|| rules.join(", "));
             if exempt.is_some() { "exempt" } else { "included" }
         }
         (State::Implemented, Code::Ssl2(_)) => "included",
@@ -149,6 +151,13 @@ mod tests {
         assert!(rc4.ends_with("RC4 is forbidden (RFC 7465); nearest: C02F"), "{rc4}");
         assert!(text.contains(" ECDHE_RSA_AES_128_GCM_SHA256* "), "{text}");
         assert!(text.contains("\n6 included, 3 exempt, 81 not implemented.\n"), "{text}");
+    }
+
+    #[test]
+    fn what_several_modes_exempt_names_the_rule_of_each() {
+        let rows = under(&[Mode::Nist800131a, Mode::Fips1402]);
+        let chacha = rows.iter().find(|row| row.code == "1303").expect("ChaCha20-Poly1305");
+        assert_eq!(chacha.rule.as_deref(), Some("fips-140-2/suite, nist-800-131a/suite"));
     }
 
     #[test]

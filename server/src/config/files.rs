@@ -7,11 +7,13 @@
 use std::fs::File;
 use std::io::{self, Read};
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 pub use engine::certs::CertFault;
-use engine::certs::{NameMatch, load_authorities};
+use engine::certs::{
+    Authorities, NameMatch, advise_revocation, load_authorities, load_revocation_lists,
+};
 use engine::compliance::PolicySet;
 use zeroize::Zeroizing;
 
@@ -196,17 +198,66 @@ fn check_authorities(
     now: SystemTime,
 ) {
     let backend_ca = service.tls_backend.as_ref().map(|tls| &tls.ca);
+    let client_ca = service.client_auth.trust().map(|trust| &trust.ca);
     for (name, path, span) in [
-        ("client_auth.ca", service.client_auth.ca(), &place.client_ca),
+        ("client_auth.ca", client_ca, &place.client_auth.ca),
         ("tls_backend.ca", backend_ca, &place.backend_ca),
     ] {
         let (Some(path), Some(span)) = (path, span) else { continue };
         let at = At { source, place, name, span, path };
         let labels = ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"];
         let Some(bytes) = at.read(&labels) else { continue };
-        let unsound = load_authorities(&bytes, now).err().into_iter().flatten();
-        for fault in unsound.chain(policy.judge_anchor_file(&bytes, now)) {
+        let (authorities, unsound) = match load_authorities(&bytes, now) {
+            Ok(authorities) => (Some(authorities), Vec::new()),
+            Err(faults) => (None, faults),
+        };
+        for fault in unsound.into_iter().chain(policy.judge_anchor_file(&bytes, now)) {
             at.fault(class(&fault), &format!("{} [{}]", fault.what, fault.rule), &fault.remedy);
+        }
+        if let (Some(authorities), "client_auth.ca") = (authorities, name) {
+            check_revocation(source, service, place, policy, (&authorities, now));
+        }
+    }
+}
+
+/// Reads the revocation lists of clients, with every fault of the files.
+fn check_revocation(
+    source: &Source<'_>,
+    service: &Service,
+    place: &Places,
+    policy: &PolicySet,
+    (authorities, now): (&Authorities, SystemTime),
+) {
+    let Some(trust) = service.client_auth.trust() else { return };
+    let (mut lists, mut complete) = (Vec::new(), true);
+    let files = || trust.crl.iter().map(PathBuf::as_path).zip(&place.client_auth.crl);
+    let at = |(path, span)| At { source, place, name: "client_auth.crl", span, path };
+    for file in files() {
+        let at = at(file);
+        let bytes = match read_bounded(at.path) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                at.report_io(&error);
+                complete = false;
+                continue;
+            }
+        };
+        let unsound = match load_revocation_lists(&bytes, authorities, trust.rules, now) {
+            Ok(read) => {
+                lists.extend(read);
+                Vec::new()
+            }
+            Err(faults) => faults,
+        };
+        complete &= unsound.is_empty();
+        for fault in unsound.into_iter().chain(policy.judge_revocation_file(&bytes)) {
+            at.fault(class(&fault), &format!("{} [{}]", fault.what, fault.rule), &fault.remedy);
+        }
+    }
+    if let (true, Some(file)) = (complete, files().next()) {
+        for CertFault { rule, what, remedy } in advise_revocation(&lists, authorities, trust.rules)
+        {
+            at(file).fault(Exit::Ok, &format!("{what} [{rule}]"), &remedy);
         }
     }
 }

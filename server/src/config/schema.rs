@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use super::client_auth::{ClientAuth, ClientTrust};
 pub use super::network::Network;
 use engine::backend::BackendName;
 pub use engine::certs::NamePattern as ServerName;
@@ -451,29 +452,6 @@ pub struct CertificateFiles {
     pub cert: PathBuf,
     /// Private key of the leaf, PEM.
     pub key: PathBuf,
-}
-
-/// Whether clients must show a certificate, and the PEM file of the CAs that may have issued it.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum ClientAuth {
-    /// They are not asked for one.
-    #[default]
-    None,
-    /// They are asked, and go on without.
-    Optional(PathBuf),
-    /// They are asked, and do not go on without.
-    Required(PathBuf),
-}
-
-impl ClientAuth {
-    /// The file of the CAs.
-    #[must_use]
-    pub fn ca(&self) -> Option<&PathBuf> {
-        match self {
-            Self::None => None,
-            Self::Optional(ca) | Self::Required(ca) => Some(ca),
-        }
-    }
 }
 
 /// PROXY protocol towards the backend.

@@ -44,8 +44,8 @@ pub(super) struct Places {
     pub(super) certificates: Vec<(Range<usize>, Range<usize>)>,
     /// One per element of [`Service::labels`].
     pub(super) labels: Vec<Range<usize>>,
-    /// Of the file of CAs in [`Service::client_auth`].
-    pub(super) client_ca: Option<Range<usize>>,
+    /// Of the files in [`Service::client_auth`].
+    pub(super) client_auth: client_auth::Places,
     /// Of the file of CAs in [`Service::tls_backend`].
     pub(super) backend_ca: Option<Range<usize>>,
 }
@@ -71,7 +71,7 @@ pub(super) fn read(
     let (backends, backend_places) = backends(&table, directory, remote_allowed);
     tls_backend::check_names(&table, tls_backend.as_ref(), &backends);
     let Names { sni, places: sni_places, required } = names(&table);
-    let (client_auth, client_ca_place) = client_auth::read(&table, directory);
+    let (client_auth, client_auth_places) = client_auth::read(&table, directory);
     let versions = negotiation::versions(&table);
     let service = Service {
         name,
@@ -110,7 +110,7 @@ pub(super) fn read(
         sni: sni_places,
         certificates: certificate_places,
         labels: label_places,
-        client_ca: client_ca_place,
+        client_auth: client_auth_places,
         backend_ca: tls_ca_place,
     };
     Some((service, places))

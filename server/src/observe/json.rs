@@ -25,6 +25,10 @@ struct BackendTls<'a> {
     cipher: &'a str,
     resumed: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
+    curve: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signature_scheme: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     subject: Option<Cow<'a, str>>,
 }
 
@@ -33,6 +37,8 @@ fn backend_tls(session: &BackendSession) -> BackendTls<'_> {
         version: &session.version,
         cipher: &session.suite,
         resumed: session.resumed,
+        curve: session.group.as_deref(),
+        signature_scheme: session.signature_scheme.as_deref(),
         subject: session.subject.as_deref().map(shortened),
     }
 }
@@ -373,7 +379,10 @@ pub(crate) mod tests {
             version: "TLSv1.2".into(),
             suite: "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256".into(),
             resumed: false,
+            group: Some("secp256r1".into()),
+            signature_scheme: Some("rsa_pss_rsae_sha256".into()),
             subject: Some("CN=mq".into()),
+            verdict: None,
         });
         record.version = Some("TLSv1.3");
         record.suite = Some("TLS_AES_256_GCM_SHA384");
@@ -450,6 +459,7 @@ pub(crate) mod tests {
             "peer": "192.0.2.7:51000", "proxied_by": "192.0.2.3:4711",
             "local": "192.0.2.1:992", "backend": "127.0.0.1:23",
             "backend_tls": { "version": "TLSv1.2", "resumed": false, "subject": "CN=mq",
+                             "curve": "secp256r1", "signature_scheme": "rsa_pss_rsae_sha256",
                              "cipher": "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256" },
             "sni": "tn\\u{a}.example", "tls.protocol.version": "TLSv1.3",
             "tls.cipher": "TLS_AES_256_GCM_SHA384", "tls.curve": "X25519MLKEM768",

@@ -145,7 +145,15 @@ fn backend(record: &Record) -> String {
     let Some(session) = &record.backend_session else { return String::new() };
     let kind = if session.resumed { "resumed" } else { "full handshake" };
     let subject = session.subject.as_deref().map(|name| format!(", {}", shortened(name)));
-    format!("{}, {}, {kind}{}", session.version, session.suite, subject.unwrap_or_default())
+    let group = session.group.as_deref().map(|name| format!(", {name}")).unwrap_or_default();
+    let scheme = session.signature_scheme.as_deref().map(|name| format!(", {name}"));
+    format!(
+        "{}, {}{group}{}, {kind}{}",
+        session.version,
+        session.suite,
+        scheme.unwrap_or_default(),
+        subject.unwrap_or_default()
+    )
 }
 
 fn client(record: &Record) -> String {

@@ -58,8 +58,19 @@ impl Server {
     /// Starts it on a free port.
     #[must_use]
     pub fn start(leaf: &Issued, options: &[&str]) -> Self {
-        let address = free_address();
+        Self::launch(leaf, options, Command::new("openssl"))
+    }
+
+    /// The same with a configuration of openssl's own.
+    #[must_use]
+    pub fn configured(leaf: &Issued, options: &[&str], configuration: &Path) -> Self {
         let mut command = Command::new("openssl");
+        command.env("OPENSSL_CONF", configuration);
+        Self::launch(leaf, options, command)
+    }
+
+    fn launch(leaf: &Issued, options: &[&str], mut command: Command) -> Self {
+        let address = free_address();
         command
             .args(["s_server", "-www", "-accept", &address.to_string(), "-cert"])
             .arg(&leaf.cert)

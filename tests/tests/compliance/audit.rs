@@ -115,3 +115,30 @@ fn a_certificate_that_a_watched_mode_would_stop_the_start_for_is_named() {
     assert!(missing.iter().any(|m| m.as_str().unwrap().starts_with("service: ")), "{nist}");
     daemon.stop();
 }
+
+#[test]
+fn a_watched_mode_judges_what_a_refused_client_has_shown() {
+    let _ = need!("openssl");
+    let (odd_pki, pki, backend) = (OddPki::new(), Pki::new(), Backend::http());
+    let ours = pki.issue("ours", &Leaf::new(Kind::P256, &[NAME]));
+    let shown = odd_pki.issue(&Odd { key: "RSA:1024", hash: "sha256" });
+    let ca = odd_pki.bundle();
+    let mut daemon = adjunct!().start(|[at]| {
+        let auth = format!("client_auth = {{ mode = \"required\", ca = \"{}\" }}", ca.display());
+        let watch = line("audit", &ModeSet::from_iter([Mode::Fips1403]));
+        let mode = line("mode", &ModeSet::from_iter([Mode::Nist800131a]));
+        let service = Service::new("plain", at, backend.address, &ours).with(&auth);
+        file(&[service.with(&mode).with(&watch)])
+    });
+    let (cert, key) = (shown.cert.to_str().unwrap(), shown.key.to_str().unwrap());
+    let options = ["-cert", cert, "-key", key, "-cipher", "DEFAULT@SECLEVEL=0"];
+    let _ = s_client(daemon.address(), NAME, &pki.bundle(), &options, REQUEST);
+    let record = daemon.record();
+    record.expect("mode.verdict", "refused").expect("mode.rule", "nist-800-131a/key-strength");
+    let entry = audit(&record, Mode::Fips1403);
+    assert_eq!((&entry["verdict"], &entry["offer_could"]), (&"refused".into(), &false.into()));
+    assert_eq!(entry["rule"], "fips-140-3/key-strength");
+    let missing = entry["missing"][0].as_str().unwrap();
+    assert!(missing.starts_with("client certificate: the key of"), "{missing}");
+    daemon.stop();
+}

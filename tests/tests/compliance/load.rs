@@ -90,6 +90,18 @@ fn a_mode_that_leaves_nothing_to_negotiate_says_which_rule_has_removed_what() {
         let text = in_modes(&file(&[service(&leaf).with(line)]), &both);
         stopped(&text, &[said, "service.plain", " is left"]);
     }
+    // Each mode says what it has removed, of the version that has nothing left; and a remedy names
+    // nothing that a mode would remove again.
+    let text = in_modes(&file(&[service(&leaf).with(chacha)]), &both);
+    let ecdsa = "has removed TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256";
+    stopped(&text, &[&format!("left; fips-140-2/suite {ecdsa}; fips-140-3/suite {ecdsa}\n")]);
+    let text = in_modes(&file(&[service(&leaf).with("groups = [\"x25519\"]")]), &both);
+    stopped(&text, &["remedy: add secp256r1 or secp384r1 or secp521r1 to `groups`"]);
+    let hybrid = in_modes(
+        &file(&[service(&leaf).with("groups = [\"X25519MLKEM768\"]")]),
+        &ModeSet::from_iter([Mode::Fips1403]),
+    );
+    stopped(&hybrid, &["add secp256r1 or secp384r1 or secp521r1 to `groups`, or write versions"]);
     // Approved in one of them only, and for TLS 1.3 only.
     let hybrid = "groups = [\"X25519MLKEM768\"]\nversions = [\"1.3\"]";
     let text = file(&[service(&leaf).with(hybrid)]);

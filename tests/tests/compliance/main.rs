@@ -5,11 +5,14 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests are tests")]
 
 mod audit;
+mod backends;
 mod certificates;
 mod expectations;
 mod functions;
 mod load;
 mod negotiation;
+mod revocation;
+mod unchosen;
 
 use engine::compliance::{Mode, ModeSet, PolicySet};
 
