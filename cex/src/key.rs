@@ -27,6 +27,8 @@ use crate::request::{Digest, Hash, Scheme};
 
 mod generate;
 
+#[cfg(feature = "fault-injection")]
+pub use generate::break_pairs;
 pub use generate::{generate, inspect};
 
 /// A NIST curve.

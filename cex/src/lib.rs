@@ -65,6 +65,8 @@ pub use ap::Apqn;
 pub use ap::response::ResponseCode;
 pub use config::{CardConfig, CardType, Config, EngineChoice, NoCard, Verify};
 pub use device::batch::{BatchCounts, Gain, Trial};
+#[cfg(feature = "fault-injection")]
+pub use key::break_pairs;
 pub use key::{Curve, Handle, Key, KeyKind, SelfTest, generate, inspect};
 pub use msg::ReplyCode;
 pub use port::Port;
@@ -167,8 +169,8 @@ pub enum Error {
     },
     /// A key pair that was just made does not verify its own signature.
     #[error(
-        "pairwise consistency test failed: the public part of a new {kind} key does not verify \
-         what the private part signed; the key was thrown away"
+        "CEX-KEY-GENERATE failed its pairwise consistency test: the public part of a new {kind} \
+         key does not verify what the private part signed, so the key was thrown away"
     )]
     PairwiseTest {
         /// Kind of the key.

@@ -58,6 +58,13 @@ pub fn flip_vector(function: &str) -> bool {
     of_cpacf.is_some() || of_cex.is_some()
 }
 
+/// Breaks every key pair that is generated from now on, so that its pairwise consistency test
+/// fails. Only in builds with `fault-injection`.
+#[cfg(feature = "fault-injection")]
+pub fn break_pairs() {
+    cex::break_pairs();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

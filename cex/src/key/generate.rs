@@ -42,8 +42,34 @@ pub fn generate(kind: KeyKind) -> Result<Zeroizing<Vec<u8>>, Error> {
             Zeroizing::new(der.as_ref().to_vec())
         }
     };
+    #[cfg(feature = "fault-injection")]
+    let der = broken::pair(der);
     pairwise_test(kind, &der)?;
     Ok(der)
+}
+
+/// Breaks every pair that is made from now on in this process, before its pairwise test. Not part
+/// of a default build.
+#[cfg(feature = "fault-injection")]
+pub fn break_pairs() {
+    broken::BROKEN.store(true, std::sync::atomic::Ordering::Relaxed);
+}
+
+#[cfg(feature = "fault-injection")]
+mod broken {
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+    use zeroize::Zeroizing;
+
+    pub(super) static BROKEN: AtomicBool = AtomicBool::new(false);
+
+    /// The last bit is one of the public point (EC), or of the coefficient (RSA).
+    pub(super) fn pair(mut der: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
+        if let Some(last) = der.last_mut().filter(|_| BROKEN.load(Relaxed)) {
+            *last ^= 0x01;
+        }
+        der
+    }
 }
 
 /// Signs with the private part and verifies with the public one, each the way a card does.

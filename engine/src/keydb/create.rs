@@ -7,6 +7,7 @@ use x509_cert::der::{Decode, Encode};
 use x509_cert::name::Name;
 use x509_parser::extensions::{GeneralName, ParsedExtension};
 use x509_parser::prelude::X509Certificate;
+use x509_parser::x509::X509Name;
 use zeroize::Zeroizing;
 
 use super::error::{Class, Error};
@@ -156,6 +157,7 @@ impl Database {
         if terms.names.is_empty() {
             terms.names = requested_names(&parsed)?;
         }
+        add_mailboxes(&info.subject, &mut terms.names)?;
         let (signer, issuer, notices) = self.ca(ca, &terms, now)?;
         let holder = Holder { name, public_key: info.subject_pki.raw };
         let certificate = issue::certificate(&signer, Some(&issuer), holder, &terms, now)?;
@@ -194,7 +196,11 @@ impl Database {
         entry.key_id = Some(key_id(wanted)?);
         entry.certificate = Some(certificate.to_vec());
         entry.request = None;
-        Ok(entry.label.clone())
+        let label = entry.label.clone();
+        // It may have been imported before, without its key: one certificate has one label.
+        self.entries
+            .retain(|other| other.key.is_some() || other.certificate() != Some(certificate));
+        Ok(label)
     }
 
     /// Signs a certificate of this database again, for the same key and names, with the key of its
@@ -393,6 +399,17 @@ fn requested_names(
         }
     }
     Ok(names)
+}
+
+/// A mailbox in the subject stands among the names as well (RFC 5280 §4.1.2.6).
+fn add_mailboxes(subject: &X509Name<'_>, names: &mut Vec<AltName>) -> Result<(), Error> {
+    for mailbox in subject.iter_email().filter_map(|mailbox| mailbox.as_str().ok()) {
+        let name = AltName::parse(&format!("email:{mailbox}"))?;
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Ok(())
 }
 
 fn address(bytes: &[u8]) -> Result<std::net::IpAddr, Error> {

@@ -9,6 +9,8 @@ pub enum Class {
     Password,
     /// Bytes that are no database, certificate or key, or not any more.
     Data,
+    /// The HMAC-SHA-256 of a sidecar does not fit: the file or the sidecar was changed.
+    Integrity,
     /// Written by a later version, or in a form that this one does not read.
     Future,
     /// There is nothing with this label.
@@ -54,9 +56,12 @@ impl Error {
 impl From<cex::Error> for Error {
     fn from(error: cex::Error) -> Self {
         match error {
-            cex::Error::PairwiseTest { .. } | cex::Error::Generation { .. } => {
-                Self::internal(error)
-            }
+            cex::Error::PairwiseTest { .. } => Self::new(
+                Class::Internal,
+                error.to_string(),
+                "do not trust this machine or this program: make the key on another one",
+            ),
+            cex::Error::Generation { .. } => Self::internal(error),
             other => Self::data(
                 other.to_string(),
                 "use RSA of 2048 to 4096 bits, or EC on P-256, P-384 or P-521",

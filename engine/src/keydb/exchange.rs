@@ -283,7 +283,8 @@ impl Database {
                 exported.key = Some(sealed);
                 exported.key_id = Some(key_id(&spki)?);
             }
-            bags.extend(super::bags_of(&exported));
+            let id = exported.key_id.clone();
+            bags.extend(super::bags_of(&exported, id));
         }
         pkcs12::write(&bags, password)
     }
@@ -357,7 +358,10 @@ pub(super) fn entries(bags: Vec<Bag>, password: &str) -> Result<Vec<Entry>, Erro
                 let known = entries.iter().position(|entry| entry.certificate() == Some(&*der));
                 if let Some(known) = known {
                     entries[known].trusted |= bag.trusted;
-                    if let Some(label) = label {
+                    // That of a key goes before that of a link in a chain.
+                    if let Some(label) = label
+                        && (ids[known].is_none() || bag.key_id.is_some())
+                    {
                         entries[known].label = label;
                     }
                     if ids[known].is_none() {
@@ -371,33 +375,7 @@ pub(super) fn entries(bags: Vec<Bag>, password: &str) -> Result<Vec<Entry>, Erro
             }
         }
     }
-    for (bag, key) in keys {
-        let position = match &bag.key_id {
-            Some(id) => ids.iter().position(|other| other.as_ref() == Some(id)),
-            None => None,
-        };
-        let position = match position {
-            Some(position) => Some(position),
-            None => holder(&entries, &key, &bag, password)?,
-        };
-        let label = usable(bag.label.as_deref());
-        match position.and_then(|position| entries.get_mut(position)) {
-            Some(entry) => {
-                entry.key = Some(key);
-                entry.key_id = bag.key_id;
-                entry.trusted = true;
-                entry.label = label.unwrap_or_else(|| entry.label.clone());
-            }
-            None => entries.push(Entry {
-                label: label.unwrap_or_else(|| "key".to_owned()),
-                certificate: None,
-                key: Some(key),
-                key_id: bag.key_id,
-                request: None,
-                trusted: true,
-            }),
-        }
-    }
+    give_keys(&mut entries, &ids, keys, password)?;
     for position in 1..entries.len() {
         let (before, rest) = entries.split_at_mut(position);
         if let Some(entry) = rest.first_mut() {
@@ -406,6 +384,60 @@ pub(super) fn entries(bags: Vec<Bag>, password: &str) -> Result<Vec<Entry>, Erro
         }
     }
     Ok(entries)
+}
+
+/// Gives each key to its certificate; `ids` are those of the certificates. A key without one becomes
+/// an entry of its own.
+fn give_keys(
+    entries: &mut Vec<Entry>,
+    ids: &[Option<Vec<u8>>],
+    keys: Vec<(Bag, SealedKey)>,
+    password: &str,
+) -> Result<(), Error> {
+    // One key may have several certificates: the one with its label goes first.
+    let has_label = |entry: &Entry, bag: &Bag| {
+        usable(bag.label.as_deref()).is_some_and(|label| same(&label, &entry.label))
+    };
+    let tied = |entries: &[Entry], bag: &Bag, by_label: bool| {
+        ids.iter().zip(entries).position(|(id, entry)| {
+            id.is_some()
+                && *id == bag.key_id
+                && entry.key.is_none()
+                && (!by_label || has_label(entry, bag))
+        })
+    };
+    let mut others = Vec::new();
+    for (bag, key) in keys {
+        match tied(entries, &bag, true).and_then(|position| entries.get_mut(position)) {
+            Some(entry) => take_key(entry, bag, key),
+            None => others.push((bag, key)),
+        }
+    }
+    for (bag, key) in others {
+        let position = match tied(entries, &bag, false) {
+            Some(position) => Some(position),
+            None => holder(entries, &key, &bag, password)?,
+        };
+        if let Some(entry) = position.and_then(|position| entries.get_mut(position)) {
+            take_key(entry, bag, key);
+        } else {
+            let label = usable(bag.label.as_deref()).unwrap_or_else(|| "key".to_owned());
+            let mut entry = Entry { certificate: None, ..bare(label, Vec::new(), true) };
+            take_key(&mut entry, bag, key);
+            entries.push(entry);
+        }
+    }
+    Ok(())
+}
+
+/// What has a key is trusted, and has the key's label.
+fn take_key(entry: &mut Entry, bag: Bag, key: SealedKey) {
+    if let Some(label) = usable(bag.label.as_deref()) {
+        entry.label = label;
+    }
+    entry.key = Some(key);
+    entry.key_id = bag.key_id;
+    entry.trusted = true;
 }
 
 /// The certificate of a key that no id ties to one. A key with our own id that has no certificate

@@ -139,14 +139,11 @@ pub(super) fn certificate(
     let mut extensions = vec![extension(&SubjectKeyIdentifier(octets(&own_id)?), false)?];
     extensions.push(authority(issuer.map_or(&own_id, |issuer| &issuer.key_id))?);
     extensions.extend(of_usage(terms.usage)?);
+    let is_nameless = holder.name.0.is_empty();
+    check_names(terms, is_nameless)?;
     if !terms.names.is_empty() {
-        extensions.push(alternative_names(&terms.names)?);
-    } else if terms.usage.is_server() {
-        return Err(Error::argument(
-            "a server certificate needs a subject alternative name: no client looks at the common \
-             name any more",
-            "give the name that clients connect to, e.g. --san www.example.com",
-        ));
+        // RFC 5280 §4.2.1.6: where there is no subject, nobody may pass over the names.
+        extensions.push(alternative_names(&terms.names, is_nameless)?);
     }
     let validity = validity(now, terms.days)?;
     let issuer_name = issuer.map_or_else(|| holder.name.clone(), |issuer| issuer.name.clone());
@@ -164,6 +161,26 @@ pub(super) fn certificate(
             extensions: Some(extensions),
         })
     })
+}
+
+/// Whoever gets a certificate must be told by something in it.
+fn check_names(terms: &Terms, is_nameless: bool) -> Result<(), Error> {
+    let is_mailbox = |name: &AltName| matches!(name, AltName::Email(_));
+    if terms.usage.is_server() && terms.names.iter().all(is_mailbox) {
+        return Err(Error::argument(
+            "a server certificate needs a subject alternative name: no client looks at the common \
+             name any more",
+            "give the name that clients connect to, e.g. --san www.example.com",
+        ));
+    }
+    if is_nameless && (terms.usage.is_ca() || terms.names.is_empty()) {
+        let needs = if terms.usage.is_ca() { "" } else { " or a subject alternative name" };
+        return Err(Error::data(
+            format!("the request has an empty subject, and this certificate needs one{needs}"),
+            "have the request made again with a subject, at least a common name",
+        ));
+    }
+    Ok(())
 }
 
 /// The same certificate again, with a new serial number and validity.
@@ -213,7 +230,7 @@ pub(super) fn request(
 ) -> Result<Vec<u8>, Error> {
     let mut attributes = x509_cert::attr::Attributes::new();
     if !names.is_empty() {
-        let wanted = ExtensionReq(vec![alternative_names(names)?]);
+        let wanted = ExtensionReq(vec![alternative_names(names, false)?]);
         let wanted = wanted.try_into().map_err(encoding)?;
         attributes.insert(wanted).map_err(encoding)?;
     }
@@ -288,9 +305,9 @@ fn authority(key_id: &[u8]) -> Result<Extension, Error> {
     extension(&AuthorityKeyIdentifier { key_identifier, ..Default::default() }, false)
 }
 
-fn alternative_names(names: &[AltName]) -> Result<Extension, Error> {
+fn alternative_names(names: &[AltName], critical: bool) -> Result<Extension, Error> {
     let names = names.iter().map(AltName::general_name).collect::<Result<Vec<_>, _>>()?;
-    extension(&SubjectAltName(names), false)
+    extension(&SubjectAltName(names), critical)
 }
 
 fn of_usage(usage: Usage) -> Result<Vec<Extension>, Error> {

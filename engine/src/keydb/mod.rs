@@ -243,8 +243,7 @@ impl Database {
     ///
     /// When no random data can be had.
     pub fn save(&self) -> Result<Saved, Error> {
-        let bags: Vec<Bag> = self.entries.iter().flat_map(bags_of).collect();
-        let file = pkcs12::write(&bags, &self.password)?;
+        let file = pkcs12::write(&self.bags()?, &self.password)?;
         let seconds = |end: SystemTime| end.duration_since(SystemTime::UNIX_EPOCH).ok();
         let facts = Facts {
             fips: self.fips,
@@ -259,6 +258,23 @@ impl Database {
             sidecar: sidecar::write(vec![state])?,
             file,
         })
+    }
+
+    /// What goes into the file. Of several entries with one key each has an id of its own there, or
+    /// nobody could tell which certificate goes with which label.
+    fn bags(&self) -> Result<Vec<Bag>, Error> {
+        let (mut bags, mut taken) = (Vec::new(), Vec::new());
+        for entry in &self.entries {
+            let mut id = entry.key.as_ref().and(entry.key_id.clone());
+            if let Some(id) = &mut id {
+                if taken.contains(id) {
+                    *id = key_id(&[id, entry.label.as_bytes()].concat())?;
+                }
+                taken.push(id.clone());
+            }
+            bags.extend(bags_of(entry, id));
+        }
+        Ok(bags)
     }
 
     /// All entries, in the order in which they came.
@@ -505,10 +521,10 @@ impl Database {
     }
 }
 
-fn bags_of(entry: &Entry) -> Vec<Bag> {
+fn bags_of(entry: &Entry, key_id: Option<Vec<u8>>) -> Vec<Bag> {
     let bag = |content, trusted| Bag {
         label: Some(entry.label.clone()),
-        key_id: entry.key.as_ref().and(entry.key_id.clone()),
+        key_id: key_id.clone(),
         trusted,
         content,
     };

@@ -128,7 +128,8 @@ pub(super) fn read(bytes: &[u8], file: &[u8], password: &str) -> Result<Option<V
         changed = Some(verified);
     }
     if changed.as_ref().is_some_and(|verified| verified.facts.fips) {
-        return Err(Error::data(
+        return Err(Error::new(
+            Class::Integrity,
             "the integrity check of the FIPS key database failed: the HMAC-SHA-256 in its sidecar \
              is not that of the file, so the file was changed",
             "restore both files from one copy",
@@ -139,8 +140,10 @@ pub(super) fn read(bytes: &[u8], file: &[u8], password: &str) -> Result<Option<V
 
 /// What to say when the password is right, by the file, and no state was made under it.
 pub(super) fn foreign() -> Error {
-    Error::data(
-        "the sidecar was changed, or belongs to another database or password",
+    Error::new(
+        Class::Integrity,
+        "the sidecar was changed, or belongs to another database or password: its HMAC-SHA-256 \
+         does not fit",
         "restore it from a copy; without it (move it away) certificates keep their labels, while \
          trust, default key and pending requests are lost",
     )

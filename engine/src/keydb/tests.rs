@@ -117,7 +117,7 @@ fn a_fips_database_needs_its_sidecar_and_a_long_password() {
     assert!(error.what.contains("integrity check"), "{error}");
     // Another file of the same password is not the one that the sidecar is for.
     let other = Database::new(word(PASSWORD), false, None).unwrap().save().unwrap();
-    assert_eq!(open(&other.file, Some(&saved.sidecar)).unwrap_err().class, Class::Data);
+    assert_eq!(open(&other.file, Some(&saved.sidecar)).unwrap_err().class, Class::Integrity);
     // Without its sidecar it is no FIPS database any more.
     assert!(!open(&saved.file, None).unwrap().is_fips());
 }
@@ -166,6 +166,23 @@ fn every_kind_of_key_makes_a_chain_that_holds() {
         let below = terms(CA, 1, &[]);
         let refused = database.create_signed("X", "SUB", kind, &subject("x"), &below, now());
         assert_eq!(refused.unwrap_err().class, Class::Policy);
+    }
+}
+
+#[test]
+fn every_digest_on_every_curve_makes_a_chain_that_holds() {
+    for curve in [Curve::P256, Curve::P384, Curve::P521] {
+        for hash in [Hash::Sha256, Hash::Sha384, Hash::Sha512] {
+            let (kind, hash) = (KeyKind::Ec(curve), Some(hash));
+            let mut database = empty();
+            let root = Terms { hash, ..terms(CA, 730, &[]) };
+            database.create_ca("CA", kind, &subject("ca"), &root, now()).unwrap();
+            let server = Terms { hash, ..terms(Usage::Server, 365, &["www.example.com"]) };
+            database.create_signed("WWW", "CA", kind, &subject("www"), &server, now()).unwrap();
+            let verdict = database.verify("WWW", Purpose::Server, now()).unwrap();
+            assert!(verdict.holds(), "{curve:?} {hash:?} {verdict:?}");
+            assert_eq!(verdict.chain.len(), 2);
+        }
     }
 }
 
@@ -334,6 +351,51 @@ fn a_key_joins_the_certificate_that_was_alone_and_no_other() {
     let imported = other.import(None, &certificates, Some(&right), true).unwrap();
     assert_eq!(imported.added, ["A"]);
     assert!(other.get("A").unwrap().has_key());
+}
+
+#[test]
+fn certificates_of_one_key_keep_their_labels_and_each_its_key() {
+    let mut database = with_server();
+    let key = database.private_key("WWW").unwrap();
+    // Renewed elsewhere, for the same key, and imported under labels of their own.
+    let server = terms(Usage::Server, 30, &["www.example.com"]);
+    for label in ["AGAIN", "ONCE MORE"] {
+        let request = issue::request(
+            &signer::Signer::load(key.clone()).unwrap(),
+            subject("www").name().unwrap(),
+            &[],
+            None,
+        );
+        let signed = database.sign_request("CA", &request.unwrap(), &server, now()).unwrap();
+        database.import(Some(label), &[signed.certificate], Some(&key), true).unwrap();
+    }
+    let certificates: Vec<_> = database.entries().iter().map(|e| e.certificate.clone()).collect();
+    // Twice: what was read is what is written.
+    let read = again(&again(&database));
+    for (label, certificate) in ["CA", "WWW", "AGAIN", "ONCE MORE"].iter().zip(certificates) {
+        assert_eq!(read.get(label).unwrap().certificate, certificate, "{label}");
+        assert!(read.private_key(label).is_ok(), "{label}");
+    }
+    assert_eq!(read.entries().len(), 4);
+    // A key alone beside them does not take a certificate away.
+    let mut database = read;
+    let request = database.renewal_request("AGAIN", None).unwrap();
+    let answer = database.sign_request("CA", &request, &server, now()).unwrap().certificate;
+    assert_eq!(again(&database).receive(&answer).unwrap(), "AGAIN", "it is the one that waits");
+}
+
+#[test]
+fn a_certificate_that_was_imported_before_it_is_received_has_one_label() {
+    let mut database = with_server();
+    let request = database.create_request("REQ", P256, &subject("r"), &[], None).unwrap();
+    let server = terms(Usage::Server, 30, &["r.example.com"]);
+    let answer = database.sign_request("CA", &request, &server, now()).unwrap().certificate;
+    database.import(Some("TOO EARLY"), std::slice::from_ref(&answer), None, true).unwrap();
+    assert_eq!(database.receive(&answer).unwrap(), "REQ");
+    let read = again(&database);
+    let labels: Vec<&str> = read.entries().iter().map(Entry::label).collect();
+    assert_eq!(labels, ["CA", "WWW", "REQ"]);
+    assert!(read.private_key("REQ").is_ok());
 }
 
 #[test]

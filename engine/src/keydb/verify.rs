@@ -77,6 +77,8 @@ fn signed_with(
         ("1.2.840.10045.4.3.3", Some(Curve::P256)) => Algorithm::EcdsaP256Sha384,
         ("1.2.840.10045.4.3.3", Some(Curve::P384)) => Algorithm::EcdsaP384Sha384,
         ("1.2.840.10045.4.3.3", Some(Curve::P521)) => Algorithm::EcdsaP521Sha384,
+        ("1.2.840.10045.4.3.4", Some(Curve::P256)) => Algorithm::EcdsaP256Sha512,
+        ("1.2.840.10045.4.3.4", Some(Curve::P384)) => Algorithm::EcdsaP384Sha512,
         ("1.2.840.10045.4.3.4", Some(Curve::P521)) => Algorithm::EcdsaP521Sha512,
         _ => return false,
     };

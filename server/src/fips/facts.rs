@@ -34,7 +34,8 @@ const NOT_ESTABLISHED: &str = "not established: whether this version has a certi
                                platform stands in the lists of the CMVP";
 
 /// Computes in every build, whatever the mode.
-const KEY_DATABASE: &str = "key database: its encryption";
+const KEY_DATABASE: &str = "key database: its encryption (PBES2: PBKDF2, AES-256-CBC) and the \
+                            derivation of the keys of its MACs";
 /// Compute as long as the module is not alone.
 const NOT_ALONE: [&str; 3] = [
     "cards: batches of RSA in vector lanes",

@@ -85,13 +85,17 @@ pub fn failed_since(functions: &str) -> Failure {
     Failure::KnownAnswers { functions }
 }
 
-/// Flips a byte of the vectors that a test names in the environment of a test build.
+/// Flips a byte of the vectors that a test names in the environment of a test build, and breaks
+/// the key pairs that are generated from then on.
 #[cfg(feature = "fault-injection")]
 fn break_for_a_test() {
     const VARIABLE: &str = "ADJUNCT_TEST_FLIP_VECTOR";
     let names = std::env::var(VARIABLE).unwrap_or_default();
     for name in names.split(',').filter(|name| !name.is_empty()) {
         assert!(power_on::flip_vector(name), "{VARIABLE}: there is no function {name}");
+    }
+    if std::env::var_os("ADJUNCT_TEST_BREAK_PAIRS").is_some() {
+        power_on::break_pairs();
     }
 }
 

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, fchown};
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -72,6 +72,8 @@ impl Lock {
         let mut options = OpenOptions::new();
         let file = options.read(true).append(true).create(true).mode(0o600).open(&path);
         let file = file.map_err(fail)?;
+        // Whoever could open it can lock it, whose it may be.
+        let _ = give_to_owner(&file, database);
         let deadline = Instant::now() + LOCK_PATIENCE;
         loop {
             match file.try_lock() {
@@ -125,10 +127,11 @@ pub(super) fn read_pair(path: &Path) -> Result<Pair, Failure> {
     ))
 }
 
-/// Puts bytes in the place of a file, such that at any moment one of both is there as a whole.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+/// Puts bytes in the place of a file of a database, such that at any moment one of both is there as
+/// a whole. The new file belongs to whom the database belongs.
+pub(super) fn replace(path: &Path, bytes: &[u8], database: &Path) -> Result<(), Failure> {
     let new = with_suffix(path, NEW);
-    let written = write_and_rename(path, &new, bytes);
+    let written = write_and_rename(path, &new, bytes, database);
     written.map_err(|error| {
         // What is left of it is in nobody's way, so neither is a failure to remove it.
         let _ = fs::remove_file(&new);
@@ -136,21 +139,42 @@ pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     })
 }
 
-fn write_and_rename(path: &Path, new: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_and_rename(path: &Path, new: &Path, bytes: &[u8], database: &Path) -> io::Result<()> {
     // Of a writer that was killed; only the holder of the lock writes here.
     match fs::remove_file(new) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
-    write_durably(new, bytes)?;
+    write_durably(new, bytes, Some(database))?;
     fs::rename(new, path)?;
     sync_directory(path)
 }
 
-fn write_durably(path: &Path, bytes: &[u8]) -> io::Result<()> {
+fn write_durably(path: &Path, bytes: &[u8], database: Option<&Path>) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    if let Some(database) = database {
+        give_to_owner(&file, database)?;
+    }
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+/// Gives a file to the owner of the database, if there is one yet: when root changes the database of
+/// the daemon's user, that user must be able to read it afterwards.
+fn give_to_owner(file: &File, database: &Path) -> io::Result<()> {
+    let Ok(owner) = fs::metadata(database) else { return Ok(()) };
+    let made = file.metadata()?;
+    if (made.uid(), made.gid()) == (owner.uid(), owner.gid()) {
+        return Ok(());
+    }
+    let given = fchown(file, Some(owner.uid()), Some(owner.gid()));
+    // Nobody but the owner may use it, so the group alone does not matter.
+    given.or_else(|error| if made.uid() == owner.uid() { Ok(()) } else { Err(error) }).map_err(
+        |error| {
+            let what = format!("the database belongs to another user, who must own it ({error})");
+            io::Error::new(error.kind(), what)
+        },
+    )
 }
 
 fn sync_directory(path: &Path) -> io::Result<()> {
@@ -160,7 +184,7 @@ fn sync_directory(path: &Path) -> io::Result<()> {
 
 /// Writes a file that is not there yet.
 pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    write_durably(path, bytes).map_err(|error| {
+    write_durably(path, bytes, None).map_err(|error| {
         if error.kind() == io::ErrorKind::AlreadyExists {
             return Failure::new(
                 Exit::Config,
@@ -184,7 +208,7 @@ mod tests {
         let path = directory.path().join("a");
         fs::write(with_suffix(&path, NEW), "left by a writer that was killed").unwrap();
         for text in ["one", "two"] {
-            replace(&path, text.as_bytes()).unwrap();
+            replace(&path, text.as_bytes(), &path).unwrap();
             assert_eq!(fs::read_to_string(&path).unwrap(), text);
         }
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);

@@ -72,7 +72,7 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         let exit = match error.class {
             Class::Argument => Exit::Usage,
-            Class::Password | Class::Data | Class::Future => Exit::Data,
+            Class::Password | Class::Data | Class::Integrity | Class::Future => Exit::Data,
             Class::Missing => Exit::NoInput,
             Class::Policy => Exit::Config,
             Class::Internal => Exit::Internal,
@@ -86,6 +86,8 @@ impl From<Error> for Failure {
 pub enum Access {
     /// To look.
     Read,
+    /// To stash its password: nothing in it changes, and its password must not change meanwhile.
+    Stash,
     /// To change it.
     Change,
     /// To change its password, which may have expired.
@@ -94,7 +96,17 @@ pub enum Access {
 
 impl Access {
     fn changes(self) -> bool {
-        self != Self::Read
+        matches!(self, Self::Change | Self::Password)
+    }
+
+    /// The lock that goes with it.
+    fn lock(self, path: &Path) -> Result<Option<files::Lock>, Failure> {
+        match (self, files::Lock::take(path)) {
+            // Where no lock may be made there is no writer either: a database on a medium that is
+            // read only can have a stash elsewhere.
+            (Self::Stash, Err(failure)) if failure.exit == Exit::Permission => Ok(None),
+            (_, taken) => taken.map(Some),
+        }
     }
 }
 
@@ -105,6 +117,16 @@ pub struct Circumstances {
     pub fips: bool,
     /// Now.
     pub now: SystemTime,
+}
+
+impl Circumstances {
+    /// What a fault of a database leads to. In a FIPS mode an integrity check that fails ends the
+    /// program as every other self-test does.
+    fn failure(self, path: &Path, error: Error) -> Failure {
+        let is_self_test = self.fips && error.class == Class::Integrity;
+        let failure = Failure::of(path, error);
+        if is_self_test { Failure { exit: Exit::Internal, ..failure } } else { failure }
+    }
 }
 
 /// An open database with its place.
@@ -151,7 +173,7 @@ impl Store {
         passwords: impl FnOnce() -> Result<Vec<Password>, Failure>,
     ) -> Result<Self, Failure> {
         let path = files::real_path(path)?;
-        let lock = access.changes().then(|| files::Lock::take(&path)).transpose()?;
+        let lock = if access == Access::Read { None } else { access.lock(&path)? };
         let pair = files::read_pair(&path)?;
         let sidecar = files::with_suffix(&path, files::SIDECAR);
         let claims_fips = match &pair.sidecar {
@@ -175,7 +197,7 @@ impl Store {
                     return Ok(Self { path, database, _lock: lock });
                 }
                 Err(error) if error.class == Class::Password => failed = Some(error),
-                Err(error) => return Err(Failure::of(&path, error)),
+                Err(error) => return Err(circumstances.failure(&path, error)),
             }
         }
         Err(match failed {
@@ -213,10 +235,10 @@ impl Store {
             ));
         }
         let sidecar = files::with_suffix(&self.path, files::SIDECAR);
-        files::replace(&sidecar, &saved.sidecar_meanwhile)?;
-        files::replace(&self.path, &saved.file)?;
+        files::replace(&sidecar, &saved.sidecar_meanwhile, &self.path)?;
+        files::replace(&self.path, &saved.file, &self.path)?;
         // The change has happened: a sidecar that also keeps the old state goes with it as well.
-        let _ = files::replace(&sidecar, &saved.sidecar);
+        let _ = files::replace(&sidecar, &saved.sidecar, &self.path);
         Ok(())
     }
 
@@ -227,7 +249,7 @@ impl Store {
     /// When the file cannot be written.
     pub fn stash(&self, at: Option<&Path>) -> Result<PathBuf, Failure> {
         let at = at.map_or_else(|| Self::stash_path(&self.path), Path::to_path_buf);
-        stash::write(&at, &[self.database.password()])?;
+        stash::write(&at, &[self.database.password()], &self.path)?;
         Ok(at)
     }
 
@@ -249,11 +271,11 @@ impl Store {
         let stash = stash.map_or_else(|| Self::stash_path(&self.path), Path::to_path_buf);
         let stashed = std::fs::symlink_metadata(&stash).is_ok();
         if stashed {
-            stash::write(&stash, &[&old, self.database.password()])?;
+            stash::write(&stash, &[&old, self.database.password()], &self.path)?;
         }
         self.commit()?;
         if stashed {
-            stash::write(&stash, &[self.database.password()])?;
+            stash::write(&stash, &[self.database.password()], &self.path)?;
         }
         Ok(stashed)
     }

@@ -22,7 +22,7 @@ const TITLE: &str = "adjunct keydb stash 1";
 /// More bytes than two passwords take.
 const SIZE_MAX: u64 = 4096;
 
-pub(super) fn write(path: &Path, passwords: &[&Password]) -> Result<(), Failure> {
+pub(super) fn write(path: &Path, passwords: &[&Password], database: &Path) -> Result<(), Failure> {
     let mut text = Zeroizing::new(String::with_capacity(4096));
     text.push_str(TITLE);
     for password in passwords {
@@ -34,7 +34,7 @@ pub(super) fn write(path: &Path, passwords: &[&Password]) -> Result<(), Failure>
         }
     }
     text.push('\n');
-    files::replace(path, text.as_bytes())
+    files::replace(path, text.as_bytes(), database)
 }
 
 pub(super) fn read(path: &Path) -> Result<Vec<Password>, Failure> {
@@ -104,7 +104,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("a.stash");
         let word = |text: &str| Zeroizing::new(text.to_owned());
-        write(&path, &[&word("pass word ~"), &word("2")]).unwrap();
+        write(&path, &[&word("pass word ~"), &word("2")], &path).unwrap();
         assert_eq!(read(&path).unwrap(), [word("pass word ~"), word("2")]);
         for mode in [0o640, 0o604, 0o660, 0o610] {
             std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();

@@ -169,6 +169,50 @@ fn requests_of_openssl_are_signed_those_on_p521_too() {
     assert!(matches!(done.code, Some(65 | 78)), "{}", done.output());
 }
 
+/// A request of openssl for an EC key.
+fn theirs(place: &Place, name: &str, subject: &str, more: &[&str]) -> String {
+    let (request, key) = (place.text(&format!("{name}.csr")), place.text("theirs.key"));
+    let make = ["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc"];
+    let files = ["-keyout", &key, "-out", &request, "-subj", subject];
+    let _ = tool("openssl", &[&make[..], &files, more].concat()).success();
+    request
+}
+
+#[test]
+fn requests_without_subject_with_a_mailbox_and_with_any_digest_are_signed_strictly() {
+    let _ = need!("openssl");
+    let place = Place::with_server();
+    let root = text(&place.export("CA", &[]));
+    let name = ["-addext", "subjectAltName=DNS:theirs.example.com"];
+    let sign = |request: &str, more: &[&str]| {
+        let signed = format!("{request}.pem");
+        let sign = ["sign", request, "--ca", "CA", "--output", &signed];
+        (place.keydb(&[&sign[..], more].concat()), signed)
+    };
+    for (file, subject, more) in [
+        ("nobody", "/", &name[..]),
+        ("mailbox", "/CN=theirs/emailAddress=me@example.com", &name),
+        ("sha512", "/CN=theirs", &[&name[..], &["-sha512"]].concat()),
+    ] {
+        let (done, signed) = sign(&theirs(&place, file, subject, more), &[]);
+        let _ = done.success();
+        let verify = ["verify", "-x509_strict", "-verify_hostname", "theirs.example.com"];
+        let _ = tool("openssl", &[&verify[..], &["-CAfile", &root, &signed]].concat()).success();
+        let shown = tool("openssl", &["x509", "-in", &signed, "-noout", "-ext", "subjectAltName"]);
+        let shown = shown.success().stdout;
+        assert_eq!(shown.contains("critical"), file == "nobody", "{shown}");
+        assert_eq!(shown.contains("email:me@example.com"), file == "mailbox", "{shown}");
+    }
+    // Nobody could be told by these.
+    let nameless = theirs(&place, "nameless", "/", &[]);
+    let _ = sign(&nameless, &["--usage", "client"]).0.exit(65).says("empty subject");
+    let named = theirs(&place, "ca", "/", &name);
+    let _ = sign(&named, &["--usage", "ca"]).0.exit(65).says("empty subject");
+    // A mailbox is no name of a server.
+    let mailbox = theirs(&place, "only-a-mailbox", "/CN=no host/emailAddress=me@example.com", &[]);
+    let _ = sign(&mailbox, &[]).0.exit(64).says("subject alternative name");
+}
+
 #[test]
 fn openssl_reads_our_requests() {
     let _ = need!("openssl");
@@ -195,5 +239,13 @@ fn the_linter_finds_nothing_to_complain_about() {
             let lint = ["lint", "--severity", "WARNING", &path];
             let _ = tool(&linter, &lint).success();
         }
+    }
+    // What others ask for is made just as well.
+    let place = Place::with_server();
+    let name = ["-addext", "subjectAltName=DNS:theirs.example.com"];
+    for (file, subject) in [("nobody", "/"), ("mailbox", "/CN=a/emailAddress=me@example.com")] {
+        let (request, signed) = (theirs(&place, file, subject, &name), place.text(file));
+        let _ = place.keydb(&["sign", &request, "--ca", "CA", "--output", &signed]).success();
+        let _ = tool(&linter, &["lint", "--severity", "WARNING", &signed]).success();
     }
 }

@@ -5,6 +5,7 @@
 
 mod crash;
 mod document;
+mod fips;
 mod interop;
 mod issued;
 mod refused;

@@ -22,7 +22,7 @@ pub(super) fn passwd(command: &args::Passwd) -> Outcome {
 }
 
 pub(super) fn stash(command: &args::Stash) -> Outcome {
-    let store = open(&command.place, Access::Read)?;
+    let store = open(&command.place, Access::Stash)?;
     let at = store.stash(command.to.as_deref())?;
     let at = at.display().to_string();
     Ok(Answer::new(format!("Database password stored in {at}.\n"), json!({ "stash": at })))

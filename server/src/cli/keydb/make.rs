@@ -10,7 +10,9 @@ use engine::keydb::{
 use serde_json::json;
 
 use super::args::{self, UsageName};
-use super::{Answer, Outcome, ask, change, circumstances, deliver, end_of_days, open, tell};
+use super::{
+    Answer, Outcome, ask, change, circumstances, deliver, end_of_days, open, self_tests, tell,
+};
 use crate::cli::complain;
 use crate::exit::Exit;
 use crate::keydb::{Access, Failure, Store, read_file};
@@ -31,6 +33,9 @@ pub(super) fn create(command: &args::Create) -> Outcome {
             "a database that is not there yet has no stash",
             "give --password-file, then `adjunct keydb stash`",
         ));
+    }
+    if command.fips {
+        self_tests()?;
     }
     let file = how.password_file.as_deref();
     let password = ask::new_password(file, "Password of the new database", "--password-file")?;

@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use super::{complain, print, print_json};
 use crate::config;
 use crate::exit::Exit;
+use crate::fips;
 use crate::keydb::{Access, Circumstances, Failure, Store, write_file};
 use args::{Command, How, Place};
 
@@ -115,7 +116,20 @@ fn circumstances(how: &How) -> Result<Circumstances, Failure> {
         })?;
         fips |= modes.iter().any(|mode| mode.is_fips());
     }
+    if fips {
+        self_tests()?;
+    }
     Ok(Circumstances { fips, now: SystemTime::now() })
+}
+
+/// What a FIPS mode demands before a key is made or used: known answers and the integrity of the
+/// program.
+fn self_tests() -> Result<(), Failure> {
+    let failed = |failure: fips::Failure| {
+        let remedy = "nothing is done in a FIPS mode before that is mended";
+        Failure::new(Exit::Internal, failure.to_string(), remedy)
+    };
+    fips::start().map(drop).map_err(failed)
 }
 
 /// When a password that lasts so many days ends.
