@@ -283,8 +283,7 @@ impl Database {
                 exported.key = Some(sealed);
                 exported.key_id = Some(key_id(&spki)?);
             }
-            let id = exported.key_id.clone();
-            bags.extend(super::bags_of(&exported, id));
+            bags.extend(super::bags_of(&exported, exported.key_id.as_ref()));
         }
         pkcs12::write(&bags, password)
     }
@@ -386,8 +385,8 @@ pub(super) fn entries(bags: Vec<Bag>, password: &str) -> Result<Vec<Entry>, Erro
     Ok(entries)
 }
 
-/// Gives each key to its certificate; `ids` are those of the certificates. A key without one becomes
-/// an entry of its own.
+/// Gives each key to its certificate; `ids` are those of the certificates. A key without one
+/// becomes an entry of its own.
 fn give_keys(
     entries: &mut Vec<Entry>,
     ids: &[Option<Vec<u8>>],

@@ -272,7 +272,7 @@ impl Database {
                 }
                 taken.push(id.clone());
             }
-            bags.extend(bags_of(entry, id));
+            bags.extend(bags_of(entry, id.as_ref()));
         }
         Ok(bags)
     }
@@ -521,10 +521,10 @@ impl Database {
     }
 }
 
-fn bags_of(entry: &Entry, key_id: Option<Vec<u8>>) -> Vec<Bag> {
+fn bags_of(entry: &Entry, key_id: Option<&Vec<u8>>) -> Vec<Bag> {
     let bag = |content, trusted| Bag {
         label: Some(entry.label.clone()),
-        key_id: key_id.clone(),
+        key_id: key_id.cloned(),
         trusted,
         content,
     };

@@ -159,8 +159,8 @@ fn write_durably(path: &Path, bytes: &[u8], database: Option<&Path>) -> io::Resu
     file.sync_all()
 }
 
-/// Gives a file to the owner of the database, if there is one yet: when root changes the database of
-/// the daemon's user, that user must be able to read it afterwards.
+/// Gives a file to the owner of the database, if there is one yet: when root changes the database
+/// of the daemon's user, that user must be able to read it afterwards.
 fn give_to_owner(file: &File, database: &Path) -> io::Result<()> {
     let Ok(owner) = fs::metadata(database) else { return Ok(()) };
     let made = file.metadata()?;

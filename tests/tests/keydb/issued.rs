@@ -230,10 +230,20 @@ fn openssl_reads_our_requests() {
 #[test]
 fn the_linter_finds_nothing_to_complain_about() {
     let linter = need!("lint_pkix_cert");
+    // Each run starts an interpreter for more than a second. What is in a certificate is made by
+    // the same code for every key, so all of them are judged once for RSA and once for EC, and for
+    // the other curves the two that differ in key and signature.
     for key in ["rsa2048", "p256", "p384", "p521"] {
         let made = made(key);
-        let leaves = made.leaves.iter().map(|(path, _)| path);
-        for path in leaves.chain([&made.root, &made.sub]) {
+        let mut paths: Vec<&PathBuf> = made.leaves.iter().map(|(path, _)| path).collect();
+        // One of them is there for both purposes.
+        paths.dedup();
+        if matches!(key, "p384" | "p521") {
+            paths.truncate(1);
+        } else {
+            paths.push(&made.sub);
+        }
+        for path in paths.into_iter().chain([&made.root]) {
             let path = text(path);
             // It ends with the number of findings of this severity or above.
             let lint = ["lint", "--severity", "WARNING", &path];
