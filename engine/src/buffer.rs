@@ -10,6 +10,10 @@
 /// Room for four full TLS records with their overhead.
 pub const BUFFER_BYTES: usize = 68 * 1024;
 
+/// Room for what a flight of a handshake is as a rule: clients that stop in the middle of their
+/// hello cost little, however many they are, and so do tickets that wait for company.
+pub const SMALL_BUFFER_BYTES: usize = 4 * 1024;
+
 /// A bounded queue of bytes: filled at the end, consumed at the front.
 #[derive(Debug, Default)]
 pub struct Buffer {
@@ -109,26 +113,41 @@ impl Buffer {
     }
 }
 
-/// Idle buffers of one event loop.
+/// Idle buffers of one event loop, of two sizes: to make and to zero one for each connection would
+/// cost it several microseconds.
 #[derive(Debug)]
 pub struct BufferPool {
-    free: Vec<Buffer>,
+    whole: Vec<Buffer>,
+    small: Vec<Buffer>,
     kept_max: usize,
 }
 
 impl BufferPool {
-    /// A pool that keeps at most `kept_max` idle buffers.
+    /// A pool that keeps at most `kept_max` idle buffers of each size.
     #[must_use]
     pub fn new(kept_max: usize) -> Self {
-        Self { free: Vec::new(), kept_max }
+        Self { whole: Vec::new(), small: Vec::new(), kept_max }
     }
 
     /// Gives `buffer` the memory of a whole one if it has none, or less; what waits moves along.
     pub fn supply(&mut self, buffer: &mut Buffer) {
         if buffer.memory.len() < BUFFER_BYTES {
-            let mut whole = self.free.pop().unwrap_or_else(|| Buffer::with_capacity(BUFFER_BYTES));
+            let mut whole = self.whole.pop().unwrap_or_else(|| Buffer::with_capacity(BUFFER_BYTES));
             whole.append(buffer.data());
-            *buffer = whole;
+            let mut smaller = std::mem::replace(buffer, whole);
+            smaller.clear();
+            self.reclaim(&mut smaller);
+        }
+    }
+
+    /// Gives `buffer`, which has no memory, that of a small one, or of a whole one if `bytes` do
+    /// not fit into that.
+    pub fn supply_for(&mut self, buffer: &mut Buffer, bytes: usize) {
+        if bytes > SMALL_BUFFER_BYTES {
+            self.supply(buffer);
+        } else if !buffer.has_memory() {
+            let small = self.small.pop();
+            *buffer = small.unwrap_or_else(|| Buffer::with_capacity(SMALL_BUFFER_BYTES));
         }
     }
 
@@ -139,9 +158,14 @@ impl BufferPool {
     pub fn reclaim(&mut self, buffer: &mut Buffer) {
         if buffer.has_memory() && buffer.is_empty() {
             let buffer = std::mem::take(buffer);
-            // One that had to grow is not worth keeping.
-            if buffer.memory.len() == BUFFER_BYTES && self.free.len() < self.kept_max {
-                self.free.push(buffer);
+            let kept = match buffer.memory.len() {
+                BUFFER_BYTES => &mut self.whole,
+                SMALL_BUFFER_BYTES => &mut self.small,
+                // One that had to grow is not worth keeping.
+                _ => return,
+            };
+            if kept.len() < self.kept_max {
+                kept.push(buffer);
             }
         }
     }
@@ -149,7 +173,7 @@ impl BufferPool {
     /// Idle buffers in the pool.
     #[must_use]
     pub fn idle(&self) -> usize {
-        self.free.len()
+        self.whole.len() + self.small.len()
     }
 }
 
@@ -207,5 +231,25 @@ mod tests {
         pool.supply(&mut buffer);
         assert_eq!((buffer.data(), buffer.room()), (&b"bcd"[..], BUFFER_BYTES - 3));
         assert_eq!(pool.idle(), 0, "it was not made anew");
+    }
+
+    #[test]
+    fn a_buffer_is_as_large_as_what_comes() {
+        let mut pool = BufferPool::new(1);
+        let mut buffer = Buffer::default();
+        pool.supply_for(&mut buffer, 100);
+        assert_eq!(buffer.room(), SMALL_BUFFER_BYTES);
+        buffer.append(b"tickets");
+        pool.supply_for(&mut buffer, 100);
+        assert_eq!((buffer.data(), buffer.room()), (&b"tickets"[..], SMALL_BUFFER_BYTES - 7));
+        pool.supply(&mut buffer);
+        assert_eq!((buffer.data(), buffer.room()), (&b"tickets"[..], BUFFER_BYTES - 7));
+        assert_eq!(pool.idle(), 1, "the small one is kept");
+        let mut other = Buffer::default();
+        pool.supply_for(&mut other, 100);
+        assert_eq!((other.is_empty(), pool.idle()), (true, 0), "and shows nothing of its past");
+        let mut large = Buffer::default();
+        pool.supply_for(&mut large, SMALL_BUFFER_BYTES + 1);
+        assert_eq!(large.room(), BUFFER_BYTES);
     }
 }

@@ -252,6 +252,11 @@ impl Member {
         self.buffers.borrow_mut().supply(buffer);
     }
 
+    /// Gives `buffer`, if it has no memory, as much as `bytes` need, and a small one's at least.
+    pub(crate) fn supply_for(&self, buffer: &mut Buffer, bytes: usize) {
+        self.buffers.borrow_mut().supply_for(buffer, bytes);
+    }
+
     /// Takes the memory of `buffer` back if it is empty.
     pub fn reclaim(&self, buffer: &mut Buffer) {
         self.buffers.borrow_mut().reclaim(buffer);

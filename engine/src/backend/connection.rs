@@ -158,7 +158,7 @@ impl BackendConnection {
         if self.extended_master_secret.is_none() && self.modes.judges() {
             self.extended_master_secret = server_hello::agrees(self.wire.input.data());
         }
-        member.supply(&mut self.wire.output);
+        member.supply_for(&mut self.wire.output, 1);
         self.guarded(Self::fly).unwrap_or(Progress::Failed)
     }
 

@@ -156,7 +156,7 @@ impl Connection {
                 Progress::Suspended
             }
             Step::Done(flight) => {
-                member.supply(&mut self.wire.output);
+                member.supply_for(&mut self.wire.output, flight.output.len());
                 self.land(flight)
             }
             Step::Panicked(payload) => {

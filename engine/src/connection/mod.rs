@@ -29,7 +29,6 @@ use rustls::HandshakeKind;
 use rustls::server::UnbufferedServerConnection;
 
 use crate::alert::Alert;
-use crate::buffer::Buffer;
 use crate::certs::{Certificate, ClientCertificate};
 use crate::compliance::CertificateFacts;
 use crate::compliance::judge::{self, End, Used};
@@ -46,10 +45,6 @@ use crate::service::{Service, ServiceSet};
 use wire::Wire;
 
 pub use wire::{Opened, RECORD_PLAINTEXT};
-
-/// Input of a connection in its handshake, unless the client sends more: clients that stop in the
-/// middle of their hello cost little, however many they are.
-const HANDSHAKE_BYTES: usize = 4 * 1024;
 
 /// How far a connection has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -170,10 +165,9 @@ impl Connection {
         match self.phase {
             Phase::Suspended(_) | Phase::Ended => return &mut [],
             Phase::Hello(_) | Phase::Waiting(_) if !self.wire.input.has_memory() => {
-                self.wire.input = Buffer::with_capacity(HANDSHAKE_BYTES);
+                member.supply_for(&mut self.wire.input, 1);
             }
             Phase::Hello(_) | Phase::Waiting(_) if self.wire.input.room() > 0 => {}
-            // Of the pool: to make and to zero one for each connection would cost it 4 µs.
             _ => member.supply(&mut self.wire.input),
         }
         self.wire.input.space()
@@ -208,6 +202,13 @@ impl Connection {
 
     /// Gives buffers that hold nothing back to the member.
     pub fn release_idle_memory(&mut self, member: &Member) {
+        self.wire.release_idle_memory(member);
+    }
+
+    /// Gives all buffers back to the member, with what they hold: the connection is over.
+    pub fn give_up_memory(&mut self, member: &Member) {
+        self.wire.forget_input();
+        self.wire.output.clear();
         self.wire.release_idle_memory(member);
     }
 

@@ -9,7 +9,7 @@
 use rustls::Error;
 use rustls::unbuffered::{ConnectionState, EncryptError, UnbufferedStatus, WriteTraffic};
 
-use crate::buffer::{BUFFER_BYTES, Buffer};
+use crate::buffer::{BUFFER_BYTES, Buffer, SMALL_BUFFER_BYTES};
 use crate::handshake::flight::{encode, encode_after_failure};
 use crate::handshake::unbuffered::Unbuffered;
 use crate::member::Member;
@@ -113,7 +113,10 @@ impl Wire {
     /// flights and alerts can cause.
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         if self.output.room() < bytes.len() {
-            self.output.grow_to((self.output.len() + bytes.len()).max(BUFFER_BYTES));
+            let needed = self.output.len() + bytes.len();
+            let is_small = needed <= SMALL_BUFFER_BYTES;
+            let size = if is_small { SMALL_BUFFER_BYTES } else { needed.max(BUFFER_BYTES) };
+            self.output.grow_to(size);
         }
         self.output.append(bytes);
     }
@@ -127,11 +130,11 @@ impl Wire {
         !queued.is_empty()
     }
 
-    /// Plaintext that can surely be sealed into the output without growing it.
+    /// Plaintext that can surely be sealed into the output, once it has the memory of a whole
+    /// buffer, without growing it.
     pub(crate) fn seal_room(&self) -> usize {
-        let output = &self.output;
-        let capacity = if output.has_memory() { output.room() } else { BUFFER_BYTES };
-        let room = capacity.saturating_sub(RESERVE);
+        let whole = BUFFER_BYTES.saturating_sub(self.output.len());
+        let room = whole.max(self.output.room()).saturating_sub(RESERVE);
         let record = RECORD_PLAINTEXT + RECORD_OVERHEAD;
         let rest = (room % record).saturating_sub(RECORD_OVERHEAD);
         (room / record) * RECORD_PLAINTEXT + rest

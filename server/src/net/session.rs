@@ -346,6 +346,13 @@ impl Session {
         }
     }
 
+    /// Gives all memory of its buffers back: the session is over.
+    pub fn give_up_memory(&mut self, member: &Member) {
+        self.tls.give_up_memory(member);
+        self.to_backend.clear();
+        member.reclaim(&mut self.to_backend);
+    }
+
     /// The deadline has come.
     pub fn expire(&mut self, turn: &mut Turn<'_>) {
         if self.let_go(turn.now) {

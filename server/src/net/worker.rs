@@ -436,7 +436,7 @@ impl Worker {
             Next::Finished => {
                 let set = *session.deadline_set();
                 self.timers.clear(key, set);
-                self.sessions.remove(key);
+                self.sessions.remove(key).give_up_memory(&self.member);
             }
         }
     }
