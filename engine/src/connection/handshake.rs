@@ -184,7 +184,7 @@ impl Connection {
             failure::correct_plaintext_alert(&mut flight.output);
             let mut refusal = match notes.refused_client {
                 Some(RefusedClient { refusal, leaf, chain }) => {
-                    self.negotiated.client_certificate = leaf;
+                    self.negotiated.client_certificate = leaf.map(Box::new);
                     if let Some((leaf, others)) = chain.split_first() {
                         self.negotiated.refused_chain = judge::path(leaf, others);
                     }
@@ -217,8 +217,17 @@ impl Connection {
         self.note_negotiated(&flight.tls);
         self.handshake_time = self.first_byte.map(|first| first.elapsed());
         self.context = None;
+        self.forget_offer();
         self.phase = Phase::Established(flight.tls);
         Progress::Established
+    }
+
+    /// Lets go of what only a handshake or a mode asks for, while the connection may be idle.
+    fn forget_offer(&mut self) {
+        let judged = self.service.as_ref().is_some_and(|service| service.modes.judges());
+        if !judged && let Some(hello) = self.hello.as_mut().and_then(Arc::get_mut) {
+            hello.forget_lists();
+        }
     }
 
     /// Moves what the flight left in the context to the connection; the rest is returned.

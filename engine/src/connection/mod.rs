@@ -85,13 +85,13 @@ struct Negotiated {
     /// The number of that scheme.
     scheme: Option<u16>,
     /// What modes judge; none before the handshake is complete, or where nothing is judged.
-    used: Option<Used>,
+    used: Option<Box<Used>>,
     /// What the client has shown and was refused for.
     refused_chain: Vec<CertificateFacts>,
     resumed: bool,
     alpn: Option<String>,
     certificate: Option<String>,
-    client_certificate: Option<ClientCertificate>,
+    client_certificate: Option<Box<ClientCertificate>>,
     key_operation: Option<KeyOperation>,
 }
 
@@ -110,7 +110,7 @@ pub struct Connection {
     close_notify_sent: bool,
     context: Option<Arc<Context>>,
     negotiated: Negotiated,
-    refusal: Option<Refusal>,
+    refusal: Option<Box<Refusal>>,
     outcome: Option<Outcome>,
     first_byte: Option<Instant>,
     handshake_time: Option<Duration>,
@@ -277,7 +277,7 @@ impl Connection {
     /// `verified`.
     #[must_use]
     pub fn client_certificate(&self) -> Option<&ClientCertificate> {
-        self.negotiated.client_certificate.as_ref()
+        self.negotiated.client_certificate.as_deref()
     }
 
     /// Whether the session is one that an earlier connection began.
@@ -305,7 +305,7 @@ impl Connection {
     /// Why the connection was refused or broke, if it did.
     #[must_use]
     pub fn refusal(&self) -> Option<&Refusal> {
-        self.refusal.as_ref()
+        self.refusal.as_deref()
     }
 
     /// Ends a handshake that was not complete within `limit`, as [`Self::end`] would, by the rule
@@ -361,7 +361,7 @@ impl Connection {
             record.certificate.clone_from(&self.negotiated.certificate);
         }
         record.certificate_key = self.certificate().map(Certificate::key_name);
-        record.client_certificate.clone_from(&self.negotiated.client_certificate);
+        record.client_certificate = self.client_certificate().cloned();
         record.key_operation.clone_from(&self.negotiated.key_operation);
         record.handshake = self.handshake_time;
         if self.hello.is_some() {
@@ -370,7 +370,7 @@ impl Connection {
         if let Some(outcome) = self.outcome {
             record.outcome = outcome;
         }
-        if let Some(refusal) = &self.refusal {
+        if let Some(refusal) = self.refusal() {
             record.refusal = Some(refusal.clone());
             if self.handshake_time.is_none() {
                 record.offer = self.hello.as_deref().map(ClientHello::offer);
@@ -394,7 +394,7 @@ impl Connection {
         }
         let end = End {
             hello,
-            used: self.negotiated.used.as_ref(),
+            used: self.negotiated.used.as_deref(),
             refused_chain: &self.negotiated.refused_chain,
             backend: record.backend_session.as_ref().and_then(|session| session.verdict.as_ref()),
             outcome: record.outcome,
@@ -407,7 +407,7 @@ impl Connection {
     /// Records what ended the connection; the first word counts.
     fn fail(&mut self, refusal: Refusal, outcome: Outcome) {
         if self.refusal.is_none() {
-            self.refusal = Some(refusal);
+            self.refusal = Some(Box::new(refusal));
             self.outcome = Some(outcome);
         }
         self.phase = Phase::Ended;
@@ -440,13 +440,15 @@ impl Connection {
         negotiated.resumed = tls.handshake_kind() == Some(HandshakeKind::Resumed);
         negotiated.alpn = tls.alpn_protocol().map(|p| p.escape_ascii().to_string());
         if self.service.as_ref().is_some_and(|service| service.modes.judges()) {
-            negotiated.used = Some(used(tls, self.hello.as_deref(), negotiated.scheme));
+            let used = used(tls, self.hello.as_deref(), negotiated.scheme);
+            negotiated.used = Some(Box::new(used));
         }
         // rustls keeps only what it has verified.
         negotiated.client_certificate = tls
             .peer_certificates()
             .and_then(|chain| chain.first())
-            .and_then(|leaf| ClientCertificate::read(leaf, true));
+            .and_then(|leaf| ClientCertificate::read(leaf, true))
+            .map(Box::new);
     }
 }
 

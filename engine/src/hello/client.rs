@@ -65,6 +65,17 @@ impl ClientHello {
         self.versions.iter().copied().filter(|v| *v <= iana::TLS13).max().unwrap_or(0)
     }
 
+    /// Forgets the lists. Once a handshake is complete nobody asks for them, unless a mode judges.
+    pub(crate) fn forget_lists(&mut self) {
+        self.versions = Vec::new();
+        self.suites = Vec::new();
+        self.groups = Vec::new();
+        self.key_shares = Vec::new();
+        self.signature_algorithms = None;
+        self.signature_algorithms_cert = None;
+        self.alpn = Vec::new();
+    }
+
     /// The server name as the client wrote it, whether it is one or not; safe to print.
     #[must_use]
     pub fn asked_name(&self) -> Option<&str> {

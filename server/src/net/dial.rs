@@ -11,6 +11,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use engine::backend::{BackendConnection, BackendFailure};
@@ -108,7 +109,7 @@ pub fn client_token(key: usize) -> Token {
 impl Session {
     pub(super) fn begin_dialing(&mut self, turn: &Turn<'_>) {
         self.leave_handshake();
-        self.stage = Stage::Dialing(Dial::new(turn.now + self.timeouts().connect));
+        self.stage = Stage::Dialing(Box::new(Dial::new(turn.now + self.timeouts().connect)));
     }
 
     pub(super) fn dial_step(&mut self, turn: &mut Turn<'_>) -> Step {
@@ -261,10 +262,11 @@ impl Session {
                     error: None,
                 });
             }
-            self.record.backend = Some(target.name.to_string());
+            self.record.backend = Some(Arc::clone(&target.name));
         }
         self.active = turn.now;
-        self.record.backend_session = self.backend_tls.as_ref().and_then(|tls| tls.session());
+        let session = self.backend_tls.as_ref().and_then(|tls| tls.session());
+        self.record.backend_session = session.map(Box::new);
     }
 
     /// Whether there is a header for the backend.

@@ -10,6 +10,7 @@ mod admit;
 mod backend_tls;
 mod company;
 pub mod dial;
+mod draft;
 pub mod endpoint;
 mod front;
 pub mod gauges;

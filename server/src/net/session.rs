@@ -15,7 +15,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use engine::backend::BackendConnection;
 use engine::buffer::Buffer;
@@ -27,6 +27,7 @@ use mio::Registry;
 
 use super::company::HeldBack;
 use super::dial::Dial;
+use super::draft::Draft;
 use super::endpoint::{Endpoint, Moved};
 use super::front::Front;
 use super::gauges::Gauges;
@@ -116,7 +117,7 @@ pub(super) enum Received {
 #[derive(Debug)]
 pub(super) enum Stage {
     Handshake,
-    Dialing(Dial),
+    Dialing(Box<Dial>),
     Relay,
     Lingering { until: Instant, read_away: usize },
     Closed,
@@ -154,9 +155,9 @@ pub struct Session {
     pub(super) admission: Arc<Admission>,
     pub(super) gauges: Arc<Gauges>,
     reply: Option<Reply>,
-    pub(super) record: Record,
+    pub(super) record: Draft,
     /// What went wrong outside TLS.
-    note: Option<Refusal>,
+    note: Option<Box<Refusal>>,
     recorded: Option<Box<Record>>,
     deadline_set: Option<Instant>,
     /// Output for the client that waits for company.
@@ -166,13 +167,12 @@ pub struct Session {
 impl Session {
     /// A session for a client that has been accepted.
     #[must_use]
-    pub fn new(arrival: Arrival, member: &Member, now: Instant) -> Self {
+    pub fn new(arrival: Arrival, now: Instant) -> Self {
         let Arrival { key, token, client, peer, address, places, admission, gauges } = arrival;
-        let mut record = Record::new(address.next_connection(), member.name(), SystemTime::now());
-        record.peer = Some(peer);
         // The system is asked only where the listener's address does not say it.
         let listen = Some(address.listen).filter(|listen| !listen.ip().is_unspecified());
-        record.local = listen.or_else(|| client.local_addr());
+        let local = listen.or_else(|| client.local_addr());
+        let record = Draft::new(address.next_connection(), peer, local);
         let front = address.expects_proxy_header(peer.ip()).then(Box::default);
         Self {
             key,
@@ -183,7 +183,7 @@ impl Session {
             service: None,
             client,
             front,
-            ends: record.local.map(|destination| Ends { source: peer, destination }),
+            ends: local.map(|destination| Ends { source: peer, destination }),
             backend: None,
             backend_tls: None,
             to_backend: Buffer::default(),
@@ -499,7 +499,7 @@ impl Session {
         if self.note.is_none() {
             let mut refusal = rule.refusal(reason);
             refusal.alert_sent = None;
-            self.note = Some(refusal);
+            self.note = Some(Box::new(refusal));
             self.record.outcome = rule.outcome;
         }
     }
@@ -520,15 +520,15 @@ impl Session {
         }
         self.to_backend.clear();
         self.backend_tls = None;
-        let mut record = self.record.clone();
-        record.refusal = self.note.take();
+        let mut record = Box::new(self.record.finish(turn.member.name()));
+        record.refusal = self.note.take().map(|note| *note);
         self.tls.describe(&mut record);
         record.duration = self.accepted.elapsed();
         record.close_by = Some(close_by);
         if record.outcome == Outcome::Noise {
             record.offer = None;
         }
-        self.recorded = Some(Box::new(record));
+        self.recorded = Some(record);
         self.stage = Stage::Lingering { until: turn.now + LINGER, read_away: 0 };
     }
 

@@ -422,7 +422,7 @@ impl Worker {
         });
         self.ledger.turn(Class::Overhead);
         if let Some(record) = session.take_record() {
-            self.log.record(*record);
+            self.log.record(record);
         }
         if awaited_hello && (!session.awaits_hello() || next == Next::Finished) {
             self.hellos.remove(&session.token());
@@ -520,7 +520,7 @@ impl Worker {
         let client = Endpoint::accepted(stream);
         let (admission, gauges) = (Arc::clone(&self.admission), Arc::clone(&self.gauges));
         let arrival = Arrival { key, token, client, peer, address, places, admission, gauges };
-        let session = entry.insert(Session::new(arrival, &self.member, now));
+        let session = entry.insert(Session::new(arrival, now));
         let denial = too_many.or_else(|| session.count_client());
         self.hellos.insert(token);
         match denial {

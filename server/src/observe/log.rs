@@ -121,8 +121,8 @@ impl Log {
     }
 
     /// Hands a connection record over.
-    pub fn record(&self, record: Record) {
-        self.push(Entry::Record(Box::new(record)));
+    pub fn record(&self, record: Box<Record>) {
+        self.push(Entry::Record(record));
     }
 
     /// Hands an event over.
@@ -394,7 +394,7 @@ mod tests {
         let (log, writer) = Log::start_with(target, LogFormat::Json, Color::Off).unwrap();
         log.event(Event::new(Level::Info, "start", "hello"));
         for conn_id in 0..100 {
-            log.record(engine::record::Record { conn_id, ..completed() });
+            log.record(Box::new(engine::record::Record { conn_id, ..completed() }));
         }
         writer.finish();
         let text = String::from_utf8(bytes.lock().unwrap().clone()).unwrap();
@@ -463,8 +463,8 @@ mod tests {
         let target = Target::Memory(bytes);
         let (log, writer) = Log::start_with(target, LogFormat::Text, Color::Off).unwrap();
         log.event(Event::new(Level::Info, "start", "hello"));
-        log.record(completed());
-        log.record(completed());
+        log.record(Box::new(completed()));
+        log.record(Box::new(completed()));
         writer.finish();
         let report = log.evidence(None);
         assert_eq!((report.totals.established, report.sessions.len()), (2, 1));
