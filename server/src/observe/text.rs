@@ -277,7 +277,8 @@ mod tests {
              192.0.2.3:4711 -> 192.0.2.1:992 -> 127.0.0.1:23
     tls      TLSv1.3, TLS_AES_256_GCM_SHA384, X25519MLKEM768, rsa_pss_rsae_sha256, full handshake
     name     sni tn\\u{a}.example, certificate /etc/a.pem
-    backend  TLSv1.2, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, full handshake, CN=mq
+    backend  TLSv1.2, TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256, secp256r1, rsa_pss_rsae_sha256, \
+             full handshake, CN=mq
     key      card 00.0006 (simulated), queue 12 us, service 730 us, card CPU 720 us, 1 try
     time     total 20.1 ms, handshake 3.2 ms, host CPU of the handshake 812 us
     bytes    in 12, out 0, closed by client
