@@ -21,6 +21,8 @@
 //! Source: SP 800-56A; RFC 8446 section 4.2.8.2 and 7.4.2; RFC 7748; FIPS 203;
 //! draft-ietf-tls-ecdhe-mlkem.
 
+mod together;
+
 use core::fmt;
 
 use zeroize::Zeroizing;
@@ -28,6 +30,8 @@ use zeroize::Zeroizing;
 use crate::dispatch::Call;
 use crate::provider::host::curve::{Curve, Decapsulator, Scalar, encapsulate};
 use crate::{ConditionCode, Error, Function};
+
+pub use together::Together;
 
 /// The first byte of an uncompressed point (SEC 1 section 2.3.3).
 const UNCOMPRESSED: u8 = 4;
@@ -287,24 +291,102 @@ impl fmt::Debug for Ephemeral {
 /// # Errors
 /// See the module text; [`Error::Blocked`] if a function of the group is blocked.
 pub fn respond(group: Group, client_share: &[u8]) -> Result<(Vec<u8>, Secret), Error> {
-    let Some(halves) = group.halves() else {
-        let point = Point::generate(group)?;
-        let secret = point.multiply(client_share)?;
-        return Ok((point.public, secret));
-    };
-    let function = Function::MlKem768;
-    expect_len(function, "client share", group.client_share_len(), client_share)?;
-    let (key, peer_point) = halves.split(client_share, ENCAPSULATION_KEY_LEN);
-    let call = Call::begin_in_hybrid(function)?;
-    let reason = "fails the modulus check of FIPS 203";
-    let (ciphertext, mut secret) =
-        encapsulate(key).map_err(|_| Error::InvalidKey { function, reason })?;
-    call.corrupt(&mut secret);
-    call.done(0);
-    let point = Point::generate(group)?;
-    let classic = point.multiply(peer_point)?;
-    let share = halves.join(&ciphertext, &point.public);
-    Ok((share, Secret(Zeroizing::new(halves.join(&secret, &classic.0)))))
+    let response = Response::begin(group, client_share)?;
+    let multiplied = response.point.multiply()?;
+    Ok(response.finish(multiplied))
+}
+
+/// The server's side but for the two multiplications, which [`Together`] may do meanwhile.
+#[derive(Debug)]
+pub struct Response {
+    point: PeerPoint,
+    mlkem: Option<Encapsulated>,
+}
+
+/// The half of ML-KEM: ciphertext and secret.
+struct Encapsulated {
+    halves: Halves,
+    ciphertext: Vec<u8>,
+    secret: Zeroizing<Vec<u8>>,
+}
+
+impl fmt::Debug for Encapsulated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Encapsulated").finish_non_exhaustive()
+    }
+}
+
+/// The classic half of a client's share.
+#[derive(Clone, Debug)]
+pub struct PeerPoint {
+    group: Group,
+    bytes: Vec<u8>,
+}
+
+/// A key pair made for a client's point, and what it agrees to.
+#[derive(Debug)]
+pub struct Multiplied {
+    public: Vec<u8>,
+    secret: Secret,
+}
+
+impl Response {
+    /// Takes the client's share.
+    ///
+    /// # Errors
+    /// See the module text; [`Error::Blocked`] if ML-KEM is needed and blocked.
+    pub fn begin(group: Group, client_share: &[u8]) -> Result<Self, Error> {
+        let Some(halves) = group.halves() else {
+            let point = PeerPoint { group, bytes: client_share.to_vec() };
+            expect_len(group.function(), "public point", group.point_len(), client_share)?;
+            return Ok(Self { point, mlkem: None });
+        };
+        let function = Function::MlKem768;
+        expect_len(function, "client share", group.client_share_len(), client_share)?;
+        let (key, peer_point) = halves.split(client_share, ENCAPSULATION_KEY_LEN);
+        let call = Call::begin_in_hybrid(function)?;
+        let reason = "fails the modulus check of FIPS 203";
+        let (ciphertext, mut secret) =
+            encapsulate(key).map_err(|_| Error::InvalidKey { function, reason })?;
+        call.corrupt(&mut secret);
+        call.done(0);
+        let point = PeerPoint { group, bytes: peer_point.to_vec() };
+        Ok(Self { point, mlkem: Some(Encapsulated { halves, ciphertext, secret }) })
+    }
+
+    /// What is to be multiplied.
+    #[must_use]
+    pub const fn point(&self) -> &PeerPoint {
+        &self.point
+    }
+
+    /// The server's share and the secret.
+    #[must_use]
+    pub fn finish(self, multiplied: Multiplied) -> (Vec<u8>, Secret) {
+        let Multiplied { public, secret: classic } = multiplied;
+        let Some(Encapsulated { halves, ciphertext, secret }) = self.mlkem else {
+            return (public, classic);
+        };
+        let share = halves.join(&ciphertext, &public);
+        (share, Secret(Zeroizing::new(halves.join(&secret, &classic.0))))
+    }
+}
+
+impl PeerPoint {
+    /// Makes a key pair and agrees with the point, by the library.
+    ///
+    /// # Errors
+    /// See the module text; [`Error::Blocked`] if the function is blocked.
+    pub fn multiply(&self) -> Result<Multiplied, Error> {
+        let point = Point::generate(self.group)?;
+        let secret = point.multiply(&self.bytes)?;
+        Ok(Multiplied { public: point.public, secret })
+    }
+
+    /// The u coordinate of a point of X25519.
+    fn coordinate(&self) -> [u8; X25519_LEN] {
+        self.bytes.first_chunk().copied().unwrap_or_default()
+    }
 }
 
 /// A scalar on one curve with the point that belongs to it.
@@ -315,6 +397,7 @@ struct Point {
 }
 
 impl Point {
+    /// Asks the gate.
     fn call(group: Group) -> Result<Call, Error> {
         if group.is_hybrid() {
             Call::begin_in_hybrid(group.function())

@@ -52,6 +52,7 @@ pub mod selftest;
 pub mod stats;
 pub mod units;
 pub mod verify;
+pub mod x25519;
 
 pub use condition::ConditionCode;
 pub use error::Error;

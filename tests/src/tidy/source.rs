@@ -16,6 +16,7 @@ pub const COLUMNS_MAX: usize = 100;
 pub const UNSAFE_FILES: &[(&str, &str)] = &[
     ("cex/src/device/batch/ifma.rs", "vector instructions outside the baseline of the target"),
     ("cex/src/device/raw_rsa.rs", "raw RSA private operation of aws-lc-sys"),
+    ("cpacf/src/x25519/ifma.rs", "vector instructions outside the baseline of the target"),
     ("engine/src/handshake/fiber.rs", "suspends and resumes a coroutine"),
     ("engine/src/handshake/stack.rs", "maps and guards the stacks of coroutines"),
     ("server/src/scheduling.rs", "asks the scheduler for short slices"),
