@@ -16,6 +16,7 @@ use zeroize::Zeroizing;
 
 use crate::compliance::{ModeSet, PolicySet};
 use crate::error::Error;
+use crate::handshake::gathering::Gathering;
 use crate::icsf::{self, ServiceFailure};
 
 pub use cex::fault::{Fault, LATENCY_MAX, Target as CardTarget, WORDS as FAULT_WORDS, WordError};
@@ -27,6 +28,7 @@ pub use cpacf::choice::{HAS_PORTABLE, PORTABLE_MASK, PORTABLE_MEANING, Provider,
 pub use cpacf::module::{Module, linked as linked_module};
 pub use cpacf::stats::Row as FunctionCounters;
 pub use cpacf::units::host_unit;
+pub use cpacf::x25519::{self as lanes, Standing as LanesStanding};
 pub use cpacf::{Function, Instruction};
 
 /// Where private ECDSA keys live and work.
@@ -195,9 +197,11 @@ impl PrivateKey {
     }
 }
 
-/// Where the signing requests of one event loop go and come back.
+/// Where the requests of one event loop's handshakes go and come back.
 #[derive(Debug)]
 pub(crate) struct Offload {
     pub(crate) crypto: Arc<Crypto>,
     pub(crate) port: Port,
+    /// Where key agreements wait for each other; none where they do not.
+    pub(crate) gathering: Option<Gathering>,
 }

@@ -16,6 +16,7 @@ use crate::crypto::{Crypto, Offload};
 use crate::handshake::context::Context;
 use crate::handshake::execution::{Execution, News, Step};
 use crate::handshake::flight::Flight;
+use crate::handshake::gathering::Gathering;
 use crate::handshake::pool::Landings;
 use crate::handshake::stack::{HandshakeStack, StackPool};
 use crate::hello::ClientHello;
@@ -27,7 +28,8 @@ const KEPT_BUFFERS: usize = 64;
 /// Most flights of other threads that are taken back at once.
 const REPLIES_MAX: usize = 64;
 
-/// News for a connection: the reply of a card or the end of a flight, and what it cost the host.
+/// News for a connection: the reply of a card, a key agreement or the end of a flight, and what it
+/// cost the host.
 pub struct Reply {
     token: u64,
     pub(crate) news: News,
@@ -99,9 +101,11 @@ impl Member {
         let waker: Arc<dyn Fn() + Send + Sync> = Arc::new(waker);
         let for_cards = Arc::clone(&waker);
         let port = crypto.cex().port(move || for_cards());
+        // A thread that stands still has no company.
+        let gathering = matches!(execution, Execution::Fiber).then(Gathering::new).flatten();
         Self {
             name,
-            offload: Arc::new(Offload { crypto, port }),
+            offload: Arc::new(Offload { crypto, port, gathering }),
             execution,
             landings: Arc::new(Landings::new(waker)),
             stacks: RefCell::new(StackPool::new(KEPT_STACKS)),
@@ -184,7 +188,33 @@ impl Member {
         replies
     }
 
-    /// Handshakes that wait for a card.
+    /// Says how many sessions have work, apart from the one that runs next: company for its key
+    /// agreement.
+    pub fn note_others(&self, others: usize) {
+        if let Some(gathering) = &self.offload.gathering {
+            gathering.note_others(others);
+        }
+    }
+
+    /// Key agreements that wait for each other.
+    #[must_use]
+    pub fn gathered(&self) -> usize {
+        self.offload.gathering.as_ref().map_or(0, Gathering::len)
+    }
+
+    /// What was computed for key agreements, if enough of them had been gathered or no session has
+    /// work that could bring more; to be called once in a turn. Each reply belongs to the
+    /// connection with its token, if that still lives.
+    #[must_use]
+    pub fn agreements(&self, others: usize) -> Vec<Reply> {
+        let Some(gathering) = &self.offload.gathering else { return Vec::new() };
+        let (computed, cpu) = self.measured(|| gathering.compute(others));
+        let host_cpu = cpu / u32::try_from(computed.len().max(1)).unwrap_or(1);
+        let reply = |(token, result)| Reply { token, news: News::Agreed(result), host_cpu };
+        computed.into_iter().map(reply).collect()
+    }
+
+    /// Handshakes that wait for a card, or for company.
     #[must_use]
     pub fn suspended(&self) -> usize {
         self.suspended.get()

@@ -101,8 +101,33 @@ pub struct CardRow {
     pub engine: Option<EngineRow>,
 }
 
+/// Multiplications of X25519 in eight vector lanes.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LanesRow {
+    /// Whether they are used.
+    pub used: bool,
+    /// Why, or why not: the outcome of self-test and measurement.
+    pub why: String,
+    /// A key pair and an agreement by the library, as measured at the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub single_us: Option<f64>,
+    /// The same in lanes when eight are done together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub together_us: Option<f64>,
+    /// How many times cheaper that is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub factor: Option<f64>,
+    /// Fewest agreements that are done together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub break_even: Option<usize>,
+    /// Times that agreements were done together.
+    pub batches: u64,
+    /// Agreements done in them.
+    pub agreements: u64,
+}
+
 /// One line of `crypto`: a function.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FunctionRow {
     /// Name, e.g. `KMA-GCM-AES-256`.
     pub function: String,
@@ -127,6 +152,9 @@ pub struct FunctionRow {
     /// Provider of the process: `host`, or `portable` without the units for AES, PCLMUL and SHA.
     #[serde(default)]
     pub provider: String,
+    /// Whether several calls are done together; of X25519.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lanes: Option<LanesRow>,
 }
 
 /// One line of `members`: a pool member.

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use engine::compliance::Mode;
-use engine::crypto::{CardStatus, Crypto, Gain, Provider, SelfTest};
+use engine::crypto::{
+    CardStatus, Crypto, Function, Gain, LanesStanding, Provider, SelfTest, lanes,
+};
 
 use crate::backend::Target;
 use crate::evidence::Report;
@@ -16,8 +18,8 @@ use crate::observe::{Event, Level, Log};
 use crate::order::Order;
 use crate::runtime::Runtime;
 use crate::snapshot::{
-    BackendRow, CardRow, EngineRow, FunctionRow, GainRow, MemberRow, SelfTestRow, ServiceStatus,
-    Source, Status,
+    BackendRow, CardRow, EngineRow, FunctionRow, GainRow, LanesRow, MemberRow, SelfTestRow,
+    ServiceStatus, Source, Status,
 };
 
 /// Cards and queues, each card before its queues.
@@ -105,8 +107,30 @@ pub fn functions(crypto: &Crypto) -> Vec<FunctionRow> {
         bytes: row.bytes,
         host_unit: engine::crypto::host_unit(row.function).name().to_owned(),
         provider: Provider::in_force().name().to_owned(),
+        lanes: (row.function == Function::PccScalarMultiplyX25519).then(lanes_row),
     };
     crypto.functions().into_iter().map(row).collect()
+}
+
+fn lanes_row() -> LanesRow {
+    let (used, why, gain) = match lanes::standing() {
+        LanesStanding::Used(gain) => (true, "self-test passed", Some(gain)),
+        LanesStanding::Slow(gain) => (false, "the library is as fast", Some(gain)),
+        LanesStanding::Absent => (false, "the processor has no AVX-512 IFMA", None),
+        LanesStanding::ModuleAlone => (false, "the module computes alone", None),
+        LanesStanding::Disagrees => (false, "self-test FAILED: other results", None),
+    };
+    let counts = lanes::counts();
+    LanesRow {
+        used,
+        why: why.to_owned(),
+        single_us: gain.map(|gain| gain.single.as_secs_f64() * 1e6),
+        together_us: gain.map(|gain| gain.single.as_secs_f64() * 1e6 / gain.factor()),
+        factor: gain.map(|gain| gain.factor()),
+        break_even: gain.and_then(|gain| gain.break_even()),
+        batches: counts.batches,
+        agreements: counts.agreements,
+    }
 }
 
 /// A backend with its health.

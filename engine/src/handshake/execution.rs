@@ -68,6 +68,8 @@ impl FlightPool {
 pub(crate) enum News {
     /// The card's reply, for a fiber.
     Signed(cex::Completion),
+    /// What was computed for its key agreement, for a fiber.
+    Agreed(Result<cpacf::agreement::Multiplied, cpacf::Error>),
     /// A thread has ended the flight.
     Landed(thread::Result<Flight>),
 }
@@ -131,6 +133,9 @@ impl Pending {
         match (self, news) {
             (Self::Fiber(fiber), News::Signed(completion)) => {
                 Step::of_fiber(fiber.resume(Resume::Signed(completion)), member)
+            }
+            (Self::Fiber(fiber), News::Agreed(result)) => {
+                Step::of_fiber(fiber.resume(Resume::Agreed(result)), member)
             }
             (Self::Pool(mut airborne), News::Landed(result)) => {
                 airborne.context = None;

@@ -1,14 +1,15 @@
 //! The fiber a flight runs on. This file alone names corosensei.
 //!
 //! Purpose: rustls signs synchronously, cards answer later. A flight of the handshake runs on a
-//! stack of its own; the signer suspends it and the event loop resumes it with the card's reply.
+//! stack of its own; the signer suspends it and the event loop resumes it with the card's reply, or
+//! the key exchange does, and the event loop computes for several at once.
 //! Four functions are the whole seam (start on a stack, resume, suspend, take the stack back), so
 //! that a target without stack switching can be given another implementation.
 //!
 //! Safety rules (each has a reason in ARCHITECTURE.md):
 //! - a fiber never leaves its thread (the coroutine is not `Send`);
-//! - it is suspended only inside [`suspend`], called by our signer with nothing but
-//!   rustls frames below: never with a frame of the C library, never with a lock held;
+//! - it is suspended only inside [`suspend`], called by our signer and our key exchange with
+//!   nothing but rustls frames below: never with a frame of the C library, never with a lock held;
 //! - a suspended fiber is not dropped but resumed with [`Resume::Cancelled`]; dropping one would
 //!   unwind its stack, which works too, at sixteen times the price;
 //! - a panic on the fiber is caught by the resume that ran it and ends that connection alone.
@@ -37,6 +38,8 @@ pub(crate) enum Resume {
     Start,
     /// The card's reply.
     Signed(cex::Completion),
+    /// What was computed for its key agreement.
+    Agreed(Result<cpacf::agreement::Multiplied, cpacf::Error>),
     /// Nobody waits for the handshake any more, or not any longer.
     Cancelled,
 }

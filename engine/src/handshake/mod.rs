@@ -28,6 +28,7 @@ pub mod fault;
 )]
 pub(crate) mod fiber;
 pub(crate) mod flight;
+pub(crate) mod gathering;
 pub(crate) mod pool;
 pub mod stack;
 pub(crate) mod unbuffered;

@@ -26,6 +26,8 @@ pub(crate) enum Resume {
     Start,
     /// The card's reply.
     Signed(cex::Completion),
+    /// What was computed for its key agreement.
+    Agreed(Result<cpacf::agreement::Multiplied, cpacf::Error>),
     /// Nobody waits for the handshake any more.
     Cancelled,
 }

@@ -1,14 +1,20 @@
 //! Key agreement over `cpacf::agreement` (PCC scalar multiplication, ML-KEM in software).
 //!
+//! In TLS 1.3 a handshake on a fiber that is not alone has its two multiplications of X25519 done
+//! together with those of others (`handshake::gathering`); no lock is held and no frame of the C
+//! library is below when it suspends.
+//!
 //! Source: RFC 8446 §4.2.8, RFC 8422, draft-ietf-tls-ecdhe-mlkem.
 
-use cpacf::agreement::{self, Ephemeral, Group};
+use cpacf::agreement::{Ephemeral, Group, Multiplied, PeerPoint, Response, Together};
 use cpacf::approval::{self, Approval};
 use cpacf::{ConditionCode, Function};
 use rustls::crypto::{ActiveKeyExchange, CompletedKeyExchange, SharedSecret, SupportedKxGroup};
 use rustls::ffdhe_groups::FfdheGroup;
 use rustls::{Error, NamedGroup, PeerMisbehaved, ProtocolVersion};
 
+use crate::handshake::context;
+use crate::handshake::fiber::{self, Resume};
 use crate::icsf;
 
 /// All groups in our order of preference: the hybrids first, then the cheap ones. The hybrid with
@@ -59,6 +65,25 @@ fn error(e: &cpacf::Error) -> Error {
     }
 }
 
+/// Lets the event loop multiply for this handshake and others; suspends meanwhile. None where
+/// there is no company.
+fn multiply_together(group: Group, point: &PeerPoint) -> Option<Result<Multiplied, Error>> {
+    if !Together::serves(group) {
+        return None;
+    }
+    let context = context::current()?;
+    if !context.offload.gathering.as_ref()?.join(context.token, point) {
+        return None;
+    }
+    Some(match fiber::suspend()? {
+        Resume::Agreed(result) => result.map_err(|e| error(&e)),
+        // Nobody will see this: the connection is being ended.
+        Resume::Start | Resume::Signed(_) | Resume::Cancelled => {
+            Err(Error::General("the handshake was given up during its key agreement".to_owned()))
+        }
+    })
+}
+
 impl SupportedKxGroup for Exchange {
     fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, Error> {
         match Ephemeral::generate(self.group) {
@@ -68,7 +93,12 @@ impl SupportedKxGroup for Exchange {
     }
 
     fn start_and_complete(&self, peer_share: &[u8]) -> Result<CompletedKeyExchange, Error> {
-        let (share, secret) = agreement::respond(self.group, peer_share).map_err(|e| error(&e))?;
+        let response = Response::begin(self.group, peer_share).map_err(|e| error(&e))?;
+        let multiplied = match multiply_together(self.group, response.point()) {
+            Some(result) => result?,
+            None => response.point().multiply().map_err(|e| error(&e))?,
+        };
+        let (share, secret) = response.finish(multiplied);
         Ok(CompletedKeyExchange {
             group: self.name,
             pub_key: share,

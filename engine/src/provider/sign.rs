@@ -181,7 +181,9 @@ fn sign_on_card(
         Some(Resume::Signed(completion)) => finish(context, completion),
         // The connection is being ended: the client left, or a deadline passed. The reply, when it
         // comes, finds nobody and is dropped.
-        Some(Resume::Start | Resume::Cancelled) => Err(not_waited_for(&icsf::table::CANCELLED)),
+        Some(Resume::Start | Resume::Agreed(_) | Resume::Cancelled) => {
+            Err(not_waited_for(&icsf::table::CANCELLED))
+        }
         // Not on a fiber, so there is nobody who could wait.
         None => Err(not_waited_for(&icsf::table::NO_FIBER)),
     }

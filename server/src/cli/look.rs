@@ -101,7 +101,9 @@ pub(super) fn crypto(arguments: &Crypto) -> Exit {
     match find(&arguments.place).and_then(|place| asked(&place)) {
         Ok(answer) if arguments.place.json => print_json(&answer),
         Ok(answer) => {
-            print(&format!("{}{}", tables::functions(&answer.functions), answer.remarks()));
+            let (table, lanes) =
+                (tables::functions(&answer.functions), tables::lanes(&answer.functions));
+            print(&format!("{table}{lanes}{}", answer.remarks()));
             Exit::Ok
         }
         Err(exit) => exit,

@@ -139,6 +139,36 @@ pub fn functions(rows: &[FunctionRow]) -> String {
     out
 }
 
+/// What is done together, below the table of functions.
+#[must_use]
+pub fn lanes(rows: &[FunctionRow]) -> String {
+    let mut out = String::new();
+    for (row, lanes) in rows.iter().filter_map(|row| row.lanes.as_ref().map(|lanes| (row, lanes))) {
+        let used = if lanes.used { "used" } else { "not used" };
+        // Writing to a String does not fail.
+        let _ = writeln!(out, "\n{} in eight vector lanes: {used} ({})", row.function, lanes.why);
+        if let (Some(single), Some(together), Some(factor)) =
+            (lanes.single_us, lanes.together_us, lanes.factor)
+        {
+            let _ = writeln!(
+                out,
+                "    key pair and agreement: {single:.1} us alone, {together:.1} us of eight, \
+                 gain {factor:.2}{}",
+                lanes.break_even.map(|n| format!("; together from {n} on")).unwrap_or_default()
+            );
+        }
+        if lanes.used {
+            let mean = lanes.agreements as f64 / lanes.batches.max(1) as f64;
+            let _ = writeln!(
+                out,
+                "    {} agreements in {} batches, mean {mean:.2}",
+                lanes.agreements, lanes.batches
+            );
+        }
+    }
+    out
+}
+
 /// The members of a pool, and below what their CPU time went to. Times of turns are in
 /// microseconds.
 #[must_use]
@@ -278,6 +308,7 @@ CARD.DOM TYPE  MODE        STATUS     REQUESTS  PENDING HWTYPE QDEPTH FUNCTIONS 
             calls: 4,
             bytes: 4096,
             host_unit: "AES-NI".into(),
+            lanes: None,
             provider: "host".into(),
         };
         let table = functions(&[row("KMA-GCM-AES-256", Some("KMA")), row("ChaCha20", None)]);

@@ -37,9 +37,10 @@ const NOT_ESTABLISHED: &str = "not established: whether this version has a certi
 const KEY_DATABASE: &str = "key database: its encryption (PBES2: PBKDF2, AES-256-CBC) and the \
                             derivation of the keys of its MACs";
 /// Compute as long as the module is not alone.
-const NOT_ALONE: [&str; 3] = [
+const NOT_ALONE: [&str; 4] = [
     "cards: batches of RSA in vector lanes",
     "cards: padding for accelerators",
+    "cpacf: X25519 in vector lanes",
     "cpacf: fall-backs for calls that must not fail",
 ];
 
@@ -114,7 +115,7 @@ mod tests {
         let enforced = Facts::new(PLAIN, &fips);
         assert_eq!((enforced.validated.as_str(), enforced.fips_module), ("no", false));
         assert_eq!(enforced.modes, ["fips-140-3"]);
-        assert_eq!(enforced.outside.len(), 4);
+        assert_eq!(enforced.outside.len(), 5);
         let linked = Facts::new(FIPS, &ModeSet::default());
         assert!(linked.validated.starts_with("not established") && linked.fips_module);
         assert_eq!(linked.rows()[3], ("modes", "none".to_owned()));

@@ -1,10 +1,10 @@
 //! A pool member: one thread, one event loop.
 //!
 //! Order of a turn: data of established connections, then replies of cards, other work of
-//! sessions (handshakes above all), deadlines, new connections. Each has a slice of time, and the
-//! turn has an end; what is left is taken in the next turn, which then does not wait. At least one
-//! item of each kind is done, so nothing starves, and an established connection waits for a bounded
-//! time, whatever the storm.
+//! sessions (handshakes above all), their key agreements, deadlines, new connections. Each has a
+//! slice of time, and the turn has an end; what is left is taken in the next turn, which then does
+//! not wait. At least one item of each kind is done, so nothing starves, and an established
+//! connection waits for a bounded time, whatever the storm.
 //!
 //! Invariants: nothing is shared with other members but what [`Runtime`] counts; a panic while a
 //! session runs ends that session alone; no turn ends with work queued and a poll that waits.
@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::Receiver;
-use engine::member::Member;
+use engine::member::{Member, Reply};
 use engine::rules::{self, Rule};
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -225,6 +225,9 @@ impl Worker {
             self.run_data(now);
             self.take_replies();
             self.run_others(now);
+            if self.member.gathered() > 0 {
+                self.run_agreements();
+            }
             self.run_deadlines(now);
             self.accept(Slice::of(now, ACCEPT_SLICE), now);
             self.report_backends();
@@ -251,6 +254,7 @@ impl Worker {
 
     fn timeout(&self) -> Option<Duration> {
         let more = !self.queues.is_empty()
+            || self.member.gathered() > 0
             || (self.accept_again.is_none() && self.listeners.iter().any(|l| l.pending));
         if more {
             return Some(Duration::ZERO);
@@ -332,15 +336,25 @@ impl Worker {
             self.ledger.turn(Class::Handshake);
         }
         for reply in self.member.replies(REPLY_SLICE) {
-            let key = key_of(reply.token());
-            match self.sessions.get_mut(key) {
-                Some(session) if session.token() == reply.token() => {
-                    session.deliver(reply);
-                    self.enqueue(key);
-                }
-                // The connection has gone; its reply has no reader.
-                _ => {}
-            }
+            self.deliver(reply);
+        }
+        self.ledger.turn(Class::Overhead);
+    }
+
+    fn deliver(&mut self, reply: Reply) {
+        let key = key_of(reply.token());
+        if let Some(session) = self.sessions.get_mut(key)
+            && session.token() == reply.token()
+        {
+            session.deliver(reply);
+            self.enqueue(key);
+        }
+    }
+
+    fn run_agreements(&mut self) {
+        self.ledger.turn(Class::Handshake);
+        for reply in self.member.agreements(self.queues.others_len()) {
+            self.deliver(reply);
         }
         self.ledger.turn(Class::Overhead);
     }
@@ -370,6 +384,7 @@ impl Worker {
         let slice = Slice::of(now, OTHERS_SLICE);
         for _ in 0..self.queues.others_len() {
             let Some(key) = self.queues.pop_other() else { return };
+            self.member.note_others(self.queues.others_len());
             self.with_session(key, now, Session::drive);
             if slice.is_spent() {
                 return;

@@ -31,5 +31,6 @@ mod proxy;
 mod refusal;
 mod settings;
 mod tls_backends;
+mod together;
 mod transfer;
 mod unix;

@@ -31,7 +31,7 @@ impl Bench {
             pool: Pool::start(threads).unwrap(),
             landings: Arc::new(Landings::new(Arc::new(waker))),
             woken,
-            offload: Arc::new(Offload { crypto, port }),
+            offload: Arc::new(Offload { crypto, port, gathering: None }),
         }
     }
 
