@@ -28,20 +28,22 @@ fn handshakes_that_come_at_once_agree_together() {
     let echo = Backend::echo();
     let rig = Rig::start(&adjunct!(), echo.address, &Plan { workers: Some(1), ..Plan::default() });
     let client = Client::new(&rig.pki).forgetful();
-    let hello = || {
-        let mut socket = TcpStream::connect(rig.ec()).unwrap();
-        let mut tls = client.connection(NAME);
-        while tls.wants_write() {
-            tls.write_tls(&mut socket).unwrap();
-        }
-        (socket, tls)
-    };
     let (calls_before, lanes_before) = x25519(&rig);
-    let clients: Vec<_> = rig.daemon.frozen(|| {
-        let clients = (0..STAYING).map(|_| hello()).collect();
-        (0..LEAVING).for_each(|_| drop(hello()));
-        clients
+    let sockets: Vec<_> =
+        (0..STAYING + LEAVING).map(|_| TcpStream::connect(rig.ec()).unwrap()).collect();
+    wait_until("all are accepted", || rig.ask("members")[0]["connections"] == STAYING + LEAVING);
+    // What they say is there at once when the daemon goes on.
+    let mut clients: Vec<_> = rig.daemon.frozen(|| {
+        let hello = |mut socket: TcpStream| {
+            let mut tls = client.connection(NAME);
+            while tls.wants_write() {
+                tls.write_tls(&mut socket).unwrap();
+            }
+            (socket, tls)
+        };
+        sockets.into_iter().map(hello).collect()
     });
+    clients.truncate(STAYING);
     for (mut socket, mut tls) in clients {
         while tls.is_handshaking() {
             tls.complete_io(&mut socket).unwrap();
