@@ -97,7 +97,7 @@ pub struct How {
     /// Mode that is on: fips-140-2, nist-800-131a or fips-140-3; may be repeated
     #[arg(long = "mode", value_name = "MODE", env = "ADJUNCT_MODE", value_delimiter = ',')]
     pub modes: Vec<engine::compliance::Mode>,
-    /// Configuration file whose [server] mode is on
+    /// Configuration file whose server.mode is on
     #[arg(long, short, value_name = "FILE", env = "ADJUNCT_CONFIG")]
     pub config: Option<PathBuf>,
     /// Print JSON
