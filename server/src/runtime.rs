@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::{Instant, SystemTime};
@@ -312,16 +313,8 @@ fn load_certificate(
     files: &schema::CertificateFiles,
     crypto: &Crypto,
 ) -> Result<Certificate, Error> {
-    let fail = |rule: &'static str, what: String, remedy: &str| Error::Certificate {
-        service: service.to_owned(),
-        fault: CertFault { rule, what, remedy: remedy.to_owned() },
-    };
-    let read = |path: &std::path::Path| {
-        read_bounded(path).map_err(|e| {
-            fail("file-unreadable", format!("{}: {e}", path.display()), "run `adjunct check`")
-        })
-    };
-    let (cert, key) = (read(&files.cert)?, read(&files.key)?);
+    let cert = read_of_service(service, &files.cert)?;
+    let key = read_of_service(service, &files.key)?;
     let label = files.cert.display().to_string();
     load_pem(service, &label, &cert, &key, crypto)
 }
@@ -360,15 +353,8 @@ fn load_pem(
     key: &[u8],
     crypto: &Crypto,
 ) -> Result<Certificate, Error> {
-    certs::load(crypto, name, cert, key, SystemTime::now()).map_err(|faults| {
-        let fault = faults.into_iter().next().unwrap_or_else(|| CertFault {
-            rule: "certificate-unusable",
-            what: "it cannot be used".to_owned(),
-            remedy: "run `adjunct check`".to_owned(),
-        });
-        let fault = CertFault { what: format!("{name}: {}", fault.what), ..fault };
-        Error::Certificate { service: service.to_owned(), fault }
-    })
+    certs::load(crypto, name, cert, key, SystemTime::now())
+        .map_err(|faults| first_fault(service, name, "certificate-unusable", faults))
 }
 
 fn load_client_auth(service: &schema::Service) -> Result<ClientAuth, Error> {
@@ -388,9 +374,9 @@ fn load_revocation_lists(
 ) -> Result<Option<RevocationLists>, Error> {
     let mut lists = Vec::new();
     for path in &trust.crl {
-        let file = read_of_service(service, path)?;
+        let file = read_of_service(&service.name, path)?;
         let read = certs::load_revocation_lists(&file, roots, trust.rules, SystemTime::now());
-        lists.extend(read.map_err(|faults| first_fault(service, path, "crl-unreadable", faults))?);
+        lists.extend(read.map_err(|faults| of_file(service, path, "crl-unreadable", faults))?);
     }
     Ok(RevocationLists::new(lists, trust.rules))
 }
@@ -402,43 +388,42 @@ fn load_backend_tls(service: &schema::Service) -> Result<Option<BackendTls>, Err
     BackendTls::new(&service.name, &authorities, &policy, &service.audit).map(Some)
 }
 
-fn load_authorities(
-    service: &schema::Service,
-    path: &std::path::Path,
-) -> Result<Authorities, Error> {
-    let pem = read_of_service(service, path)?;
+fn load_authorities(service: &schema::Service, path: &Path) -> Result<Authorities, Error> {
+    let pem = read_of_service(&service.name, path)?;
     certs::load_authorities(&pem, SystemTime::now())
-        .map_err(|faults| first_fault(service, path, "ca-unusable", faults))
+        .map_err(|faults| of_file(service, path, "ca-unusable", faults))
 }
 
-fn read_of_service(
-    service: &schema::Service,
-    path: &std::path::Path,
-) -> Result<Zeroizing<Vec<u8>>, Error> {
+fn read_of_service(service: &str, path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
     read_bounded(path).map_err(|error| {
         let fault = CertFault {
             rule: "file-unreadable",
             what: error.to_string(),
             remedy: "run `adjunct check`".to_owned(),
         };
-        first_fault(service, path, fault.rule, vec![fault])
+        first_fault(service, &path.display().to_string(), fault.rule, vec![fault])
     })
 }
 
-/// The first thing that is wrong with a file of a service, or `rule` where none is named.
-fn first_fault(
+fn of_file(
     service: &schema::Service,
-    path: &std::path::Path,
+    path: &Path,
     rule: &'static str,
     faults: Vec<CertFault>,
 ) -> Error {
+    first_fault(&service.name, &path.display().to_string(), rule, faults)
+}
+
+/// The first thing that is wrong with what a service loads from `place`, or `rule` where none is
+/// named.
+fn first_fault(service: &str, place: &str, rule: &'static str, faults: Vec<CertFault>) -> Error {
     let fault = faults.into_iter().next().unwrap_or_else(|| CertFault {
         rule,
         what: "it cannot be used".to_owned(),
         remedy: "run `adjunct check`".to_owned(),
     });
-    let fault = CertFault { what: format!("{}: {}", path.display(), fault.what), ..fault };
-    Error::Certificate { service: service.name.clone(), fault }
+    let fault = CertFault { what: format!("{place}: {}", fault.what), ..fault };
+    Error::Certificate { service: service.to_owned(), fault }
 }
 
 /// Cards and routes as the engine wants them; without any card there is the default set, with a

@@ -194,7 +194,17 @@ impl Backend {
 pub struct Nowhere {
     /// The address.
     pub address: SocketAddr,
-    _bound: Socket,
+    bound: Socket,
+}
+
+impl Nowhere {
+    /// Somebody listens from now on. The same socket does: one that another test's child has
+    /// inherited, until it begins its own program, would keep a second one from the address.
+    #[must_use]
+    pub fn repaired(self) -> TcpListener {
+        self.bound.listen(128).expect("a bound socket can listen");
+        self.bound.into()
+    }
 }
 
 impl Default for Nowhere {
@@ -203,7 +213,7 @@ impl Default for Nowhere {
         let any = SocketAddr::from(([127, 0, 0, 1], 0));
         socket.bind(&any.into()).expect("a free port");
         let address = socket.local_addr().ok().and_then(|a| a.as_socket()).expect("bound");
-        Self { address, _bound: socket }
+        Self { address, bound: socket }
     }
 }
 
@@ -267,8 +277,12 @@ mod tests {
     }
 
     #[test]
-    fn nobody_listens_nowhere() {
-        assert!(TcpStream::connect(Nowhere::default().address).is_err());
+    fn nobody_listens_nowhere_until_it_is_repaired() {
+        let nowhere = Nowhere::default();
+        let address = nowhere.address;
+        assert!(TcpStream::connect(address).is_err());
+        let _listener = nowhere.repaired();
+        assert!(TcpStream::connect(address).is_ok());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Backends that are down are left alone for a while.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -55,10 +55,8 @@ fn a_backend_that_is_down_is_not_asked_again_before_its_time() {
     };
     assert!(rows(&pki).iter().all(|row| row["state"] == "up" && row["failures"] == 0));
     talk(&mut daemon);
-    let address = down.address;
-    drop(down);
     // It is there again, and counts who comes.
-    let repaired = TcpListener::bind(address).unwrap();
+    let repaired = down.repaired();
     repaired.set_nonblocking(true).unwrap();
     for _ in 0..10 {
         talk(&mut daemon);
@@ -82,8 +80,7 @@ fn a_backend_that_was_repaired_is_found_again() {
     let answer = || client.connect(daemon.address(), NAME).unwrap().talk(b"").unwrap();
     assert_eq!(answer(), b"second\n");
     let address = down.address;
-    drop(down);
-    let listener = TcpListener::bind(address).unwrap();
+    let listener = down.repaired();
     let stop = Arc::new(AtomicBool::new(false));
     let stopping = Arc::clone(&stop);
     let repaired = std::thread::spawn(move || {
@@ -122,8 +119,7 @@ fn backends_that_are_all_down_are_all_tried() {
     }
     // Either works at once when it is back, whatever its back-off says.
     let address = two.address;
-    drop(two);
-    let listener = TcpListener::bind(address).unwrap();
+    let listener = two.repaired();
     let tls = client.connect(daemon.address(), NAME).unwrap();
     drop(listener.accept().unwrap());
     assert_eq!(tls.read_to_close().unwrap(), b"");
