@@ -192,23 +192,31 @@ impl Member {
     /// agreement.
     pub fn note_others(&self, others: usize) {
         if let Some(gathering) = &self.offload.gathering {
-            gathering.note_others(others);
+            gathering.note(others, self.signing(gathering));
         }
     }
 
-    /// Key agreements that wait for each other.
-    #[must_use]
-    pub fn gathered(&self) -> usize {
-        self.offload.gathering.as_ref().map_or(0, Gathering::len)
+    /// Handshakes that wait for a card.
+    fn signing(&self, gathering: &Gathering) -> usize {
+        self.suspended.get().saturating_sub(gathering.len())
     }
 
-    /// What was computed for key agreements, if enough of them had been gathered or no session has
-    /// work that could bring more; to be called once in a turn. Each reply belongs to the
-    /// connection with its token, if that still lives.
+    /// When key agreements that wait for each other are computed at the latest, from `now` on; for
+    /// a loop in which no session has work.
     #[must_use]
-    pub fn agreements(&self, others: usize) -> Vec<Reply> {
+    pub fn agreements_in(&self, now: Instant) -> Option<Duration> {
+        let gathering = self.offload.gathering.as_ref()?;
+        gathering.due_in(self.signing(gathering), now)
+    }
+
+    /// What was computed for key agreements, if enough of them had been gathered or there is
+    /// nothing to wait for; to be called once in a turn, with the number of sessions that have
+    /// work. Each reply belongs to the connection with its token, if that still lives.
+    #[must_use]
+    pub fn agreements(&self, others: usize, now: Instant) -> Vec<Reply> {
         let Some(gathering) = &self.offload.gathering else { return Vec::new() };
-        let (computed, cpu) = self.measured(|| gathering.compute(others));
+        let signing = self.signing(gathering);
+        let (computed, cpu) = self.measured(|| gathering.compute(others, signing, now));
         let host_cpu = cpu / u32::try_from(computed.len().max(1)).unwrap_or(1);
         let reply = |(token, result)| Reply { token, news: News::Agreed(result), host_cpu };
         computed.into_iter().map(reply).collect()

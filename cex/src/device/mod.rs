@@ -10,7 +10,7 @@
 //! engine that is free takes what is there.
 
 pub(crate) mod batch;
-mod courtesy;
+pub(crate) mod courtesy;
 mod pad;
 pub(crate) mod raw_rsa;
 pub(crate) mod single;

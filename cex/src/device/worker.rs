@@ -204,9 +204,12 @@ impl<'a> Worker<'a> {
             }
         };
         let (jobs, services) = self.gather(job, service, queue);
-        courtesy::offer();
         let mut results = Vec::with_capacity(jobs.len());
-        self.engine.execute(&jobs, &mut results);
+        {
+            let _processor = self.zcrypt.processors.take();
+            courtesy::offer();
+            self.engine.execute(&jobs, &mut results);
+        }
         self.zcrypt.cards[self.card].queues[queue].stats.count_batch(jobs.len());
         let count = u32::try_from(services.len()).unwrap_or(u32::MAX);
         let share = Share { began, busy: began.elapsed() / count, cpu: self.lap() / count, late };

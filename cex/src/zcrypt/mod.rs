@@ -24,6 +24,7 @@ use crate::ap::bus::{Bus, Place, Queue};
 use crate::ap::queue::{Done, Event, Outcome};
 use crate::config::{CardConfig, CardType, Config, EngineChoice, NoCard};
 use crate::device::batch;
+use crate::device::courtesy::Processors;
 use crate::key::{KeyKind, KeyStore};
 use crate::msg::{type6, type50};
 use crate::port::PortShared;
@@ -143,6 +144,8 @@ pub(crate) struct Zcrypt {
     pub(crate) cards: Box<[ZCard]>,
     pub(crate) lanes: Lanes,
     pub(crate) keys: Arc<KeyStore>,
+    /// What simulated cards compute on.
+    pub(crate) processors: Processors,
     pub(crate) started: Instant,
     /// Requests done by the host because no card could.
     pub(crate) software: AtomicU64,
@@ -243,6 +246,7 @@ impl Zcrypt {
             cards,
             lanes: Lanes::new(config.fifo_depth, config.fifo_age_max),
             keys: Arc::default(),
+            processors: Processors::available(),
             started: Instant::now(),
             software: AtomicU64::new(0),
             orphaned: AtomicU64::new(0),

@@ -94,14 +94,15 @@ impl Zcrypt {
         }
     }
 
-    /// The check with the public key. An accelerator's result must give the block back, and is
-    /// `checked` when its engine has seen to that; a coprocessor padded by itself, so its result is
-    /// verified as a signature in any case.
+    /// The check with the public key. An RSA result is `checked` when the engine of its card has
+    /// seen to it; else an accelerator's must give the block back, and a coprocessor's, which
+    /// padded by itself, is verified as a signature.
     fn verified(&self, ticket: &Ticket, place: Place, signature: &[u8], checked: bool) -> bool {
         let request = &ticket.request;
         match &request.block {
+            _ if checked => true,
             Some(block) if self.bus.cards[place.card].hw.kind == CardType::Cex8A => {
-                checked || request.key.undoes(signature, block)
+                request.key.undoes(signature, block)
             }
             _ if request.scheme.is_rsa() || self.config.verify == Verify::All => {
                 request.key.verifies(request.scheme, &request.digest, signature)

@@ -225,9 +225,7 @@ impl Worker {
             self.run_data(now);
             self.take_replies();
             self.run_others(now);
-            if self.member.gathered() > 0 {
-                self.run_agreements();
-            }
+            self.run_agreements(now);
             self.run_deadlines(now);
             self.accept(Slice::of(now, ACCEPT_SLICE), now);
             self.report_backends();
@@ -254,7 +252,6 @@ impl Worker {
 
     fn timeout(&self) -> Option<Duration> {
         let more = !self.queues.is_empty()
-            || self.member.gathered() > 0
             || (self.accept_again.is_none() && self.listeners.iter().any(|l| l.pending));
         if more {
             return Some(Duration::ZERO);
@@ -263,7 +260,8 @@ impl Worker {
         let accept = self.accept_again.map(|at| at.saturating_duration_since(now));
         let drain = self.draining.map(|_| DRAIN_CHECK);
         // epoll counts in milliseconds and mio rounds up, so a deadline has passed when it wakes.
-        [self.timers.next_in(now), accept, drain].into_iter().flatten().min()
+        let agreements = self.member.agreements_in(now);
+        [self.timers.next_in(now), accept, drain, agreements].into_iter().flatten().min()
     }
 
     fn take_events(&mut self, events: &Events) {
@@ -351,9 +349,12 @@ impl Worker {
         }
     }
 
-    fn run_agreements(&mut self) {
+    fn run_agreements(&mut self, now: Instant) {
+        if self.member.agreements_in(now).is_none() {
+            return;
+        }
         self.ledger.turn(Class::Handshake);
-        for reply in self.member.agreements(self.queues.others_len()) {
+        for reply in self.member.agreements(self.queues.others_len(), now) {
             self.deliver(reply);
         }
         self.ledger.turn(Class::Overhead);
