@@ -16,7 +16,7 @@ use crate::crypto::{Crypto, Offload};
 use crate::handshake::context::Context;
 use crate::handshake::execution::{Execution, News, Step};
 use crate::handshake::flight::Flight;
-use crate::handshake::gathering::Gathering;
+use crate::handshake::gathering::{AHEAD, Gathering};
 use crate::handshake::pool::Landings;
 use crate::handshake::stack::{HandshakeStack, StackPool};
 use crate::hello::ClientHello;
@@ -192,13 +192,21 @@ impl Member {
     /// agreement.
     pub fn note_others(&self, others: usize) {
         if let Some(gathering) = &self.offload.gathering {
-            gathering.note(others, self.signing(gathering));
+            gathering.note(others, self.signing());
         }
     }
 
     /// Handshakes that wait for a card.
-    fn signing(&self, gathering: &Gathering) -> usize {
-        self.suspended.get().saturating_sub(gathering.len())
+    fn signing(&self) -> usize {
+        let gathered = self.offload.gathering.as_ref().map_or(0, Gathering::len);
+        self.suspended.get().saturating_sub(gathered)
+    }
+
+    /// Whether cards have so many signatures to make for this member that a handshake which is
+    /// worked at a little later ends no later.
+    #[must_use]
+    pub fn has_much_to_sign(&self) -> bool {
+        matches!(self.execution, Execution::Fiber) && self.signing() >= AHEAD
     }
 
     /// When key agreements that wait for each other are computed at the latest, from `now` on; for
@@ -206,7 +214,7 @@ impl Member {
     #[must_use]
     pub fn agreements_in(&self, now: Instant) -> Option<Duration> {
         let gathering = self.offload.gathering.as_ref()?;
-        gathering.due_in(self.signing(gathering), now)
+        gathering.due_in(self.signing(), now)
     }
 
     /// What was computed for key agreements, if enough of them had been gathered or there is
@@ -215,7 +223,7 @@ impl Member {
     #[must_use]
     pub fn agreements(&self, others: usize, now: Instant) -> Vec<Reply> {
         let Some(gathering) = &self.offload.gathering else { return Vec::new() };
-        let signing = self.signing(gathering);
+        let signing = self.signing();
         let (computed, cpu) = self.measured(|| gathering.compute(others, signing, now));
         let host_cpu = cpu / u32::try_from(computed.len().max(1)).unwrap_or(1);
         let reply = |(token, result)| Reply { token, news: News::Agreed(result), host_cpu };

@@ -29,6 +29,9 @@ use crate::zcrypt::Zcrypt;
 /// not use.
 const NICE: i32 = 19;
 
+/// How long replies wait for those that come right behind them: one interrupt announces them all.
+const SILENCE: Duration = Duration::from_micros(100);
+
 /// Starts the thread of a card.
 pub(crate) fn start(
     zcrypt: &Arc<Zcrypt>,
@@ -141,8 +144,12 @@ impl<'a> Worker<'a> {
             self.drop_all(hw, queue);
             announce = true;
         }
-        if self.hw.operational() {
-            announce |= self.serve(hw, queue);
+        let begin = Instant::now();
+        while self.hw.operational() && self.serve(hw, queue) {
+            announce = true;
+            if begin.elapsed() >= SILENCE {
+                break;
+            }
         }
         announce |= self.release_delayed(hw, queue);
         let now = Instant::now();

@@ -29,7 +29,7 @@ const COMPANY: usize = 3;
 const TURNS_MAX: usize = 16;
 /// Signatures that this loop waits for of cards which make a handshake last longer than company
 /// for its key agreement: four full batches.
-const AHEAD: usize = 16;
+pub(crate) const AHEAD: usize = 16;
 /// The longest that signatures to come let anybody wait: cards may also lose them.
 const PATIENCE: Duration = Duration::from_millis(5);
 

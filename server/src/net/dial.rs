@@ -323,7 +323,7 @@ fn connect_to(
         BackendAddress::Tcp(address) => Endpoint::connect(*address, data_waits)?,
         BackendAddress::Unix(path) => Endpoint::connect_unix(path)?,
     };
-    turn.registry.register(endpoint.source(), backend_token(key), INTEREST)?;
+    turn.watch.common().register(endpoint.source(), backend_token(key), INTEREST)?;
     Ok(endpoint)
 }
 

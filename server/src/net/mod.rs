@@ -21,4 +21,5 @@ pub mod queues;
 pub mod relay;
 pub mod session;
 pub mod timers;
+pub mod watch;
 pub mod worker;

@@ -65,7 +65,7 @@ impl Session {
         if moved { Step::Moved } else { Step::Blocked }
     }
 
-    fn is_relaying(&self) -> bool {
+    pub(super) fn is_relaying(&self) -> bool {
         matches!(self.stage, Stage::Relay)
     }
 

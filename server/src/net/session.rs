@@ -12,6 +12,7 @@
 //!   client still sends is read away for a bounded time, because closing over unread bytes is a
 //!   reset that destroys the alert on its way.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -23,16 +24,16 @@ use engine::connection::{Connection, Progress};
 use engine::member::{Member, Reply};
 use engine::record::{Outcome, Record, Refusal};
 use engine::rules::{self, Rule};
-use mio::Registry;
 
 use super::company::HeldBack;
-use super::dial::Dial;
+use super::dial::{Dial, backend_token, client_token};
 use super::draft::Draft;
-use super::endpoint::{Endpoint, Moved};
+use super::endpoint::{Endpoint, INTEREST, Moved};
 use super::front::Front;
 use super::gauges::Gauges;
 use super::ledger::{Class, Ledger};
 use super::queues::Kind;
+use super::watch::Watch;
 use crate::admission::{Admission, Places};
 use crate::proxy_protocol::Ends;
 use crate::runtime::{Address, ServiceRuntime};
@@ -41,6 +42,9 @@ use crate::runtime::{Address, ServiceRuntime};
 const LINGER: Duration = Duration::from_secs(2);
 /// Steps of one session in one turn of the event loop.
 const STEPS_PER_TURN: usize = 16;
+/// Steps with data after which a connection is taken for a conversation; a request and its answer
+/// take four at most.
+const CONVERSATION: u8 = 8;
 
 /// Bytes a session moves in one turn before others come first. A step more may be moved, which is
 /// at most as much again.
@@ -72,8 +76,8 @@ pub struct Arrival {
 pub struct Turn<'a> {
     /// The pool member.
     pub member: &'a Member,
-    /// For registering backends.
-    pub registry: &'a Registry,
+    /// For registering sockets.
+    pub watch: &'a Watch,
     /// Memory for plaintext on its way to be sealed.
     pub scratch: &'a mut [u8],
     /// Start of the turn.
@@ -111,7 +115,7 @@ pub(super) enum Received {
     /// The client sends no more.
     Eof,
     /// The connection is broken.
-    Broken(std::io::Error),
+    Broken(io::Error),
 }
 
 #[derive(Debug)]
@@ -143,6 +147,8 @@ pub struct Session {
     pub(super) to_backend: Buffer,
     /// A PROXY header stands in `to_backend` that may still wait for the first data.
     pub(super) header_waits: bool,
+    /// Steps in which data was relayed, as far as they count.
+    rounds: u8,
     /// No more bytes will come from the client.
     pub(super) client_done: bool,
     /// No more bytes will come from the backend.
@@ -188,6 +194,7 @@ impl Session {
             backend_tls: None,
             to_backend: Buffer::default(),
             header_waits: false,
+            rounds: 0,
             client_done: false,
             backend_done: false,
             stage: Stage::Handshake,
@@ -324,6 +331,9 @@ impl Session {
             let moved = self.record.bytes_in + self.record.bytes_out - moved_before;
             match step {
                 Step::Blocked => {
+                    if moved > 0 && kind == Kind::Data {
+                        self.count_round(turn);
+                    }
                     self.release_idle_memory(turn.member);
                     return Next::Wait;
                 }
@@ -336,6 +346,33 @@ impl Session {
             }
         }
         Next::Again
+    }
+
+    /// A connection that goes on for a while is a conversation: from then on its bytes wake the
+    /// event loop at once.
+    fn count_round(&mut self, turn: &mut Turn<'_>) {
+        if self.rounds == CONVERSATION {
+            return;
+        }
+        self.rounds += 1;
+        if self.rounds == CONVERSATION
+            && self.is_relaying()
+            && let Err(error) = self.watch_urgently(turn.watch)
+        {
+            let reason = format!("the connection cannot be watched: {error}");
+            self.end_relay(turn, &rules::INTERNAL_ERROR, reason);
+        }
+    }
+
+    fn watch_urgently(&mut self, watch: &Watch) -> io::Result<()> {
+        let client = (client_token(self.key), Some(&mut self.client));
+        let backend = (backend_token(self.key), self.backend.as_mut());
+        for (token, endpoint) in [client, backend] {
+            let Some(endpoint) = endpoint else { continue };
+            watch.common().deregister(endpoint.source())?;
+            watch.urgent().register(endpoint.source(), token, INTEREST)?;
+        }
+        Ok(())
     }
 
     fn release_idle_memory(&mut self, member: &Member) {
@@ -542,7 +579,7 @@ impl Session {
     }
 
     /// Sends what waits for the client; the error when the client is gone.
-    pub(super) fn flush_client(&mut self) -> Option<std::io::Error> {
+    pub(super) fn flush_client(&mut self) -> Option<io::Error> {
         if self.holds_back() {
             return None;
         }

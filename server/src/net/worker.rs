@@ -1,8 +1,8 @@
 //! A pool member: one thread, one event loop.
 //!
-//! Order of a turn: data of established connections, then replies of cards, other work of
-//! sessions (handshakes above all), their key agreements, deadlines, new connections. Each has a
-//! slice of time, and the turn has an end; what is left is taken in the next turn, which then does
+//! Order of a turn: data of established connections, then replies of cards, key agreements that
+//! handshakes have left, other work of sessions (handshakes above all), deadlines, new connections.
+//! Each has a slice of time, and the turn has an end; what is left is taken in the next turn, which then does
 //! not wait. At least one item of each kind is done, so nothing starves, and an established
 //! connection waits for a bounded time, whatever the storm.
 //!
@@ -19,7 +19,7 @@ use crossbeam::channel::Receiver;
 use engine::member::{Member, Reply};
 use engine::rules::{self, Rule};
 use mio::net::TcpListener;
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Interest, Token, Waker};
 use slab::Slab;
 
 use super::dial::{BackendChange, client_token};
@@ -29,6 +29,7 @@ use super::ledger::{Class, Ledger, Spent};
 use super::queues::RunQueues;
 use super::session::{Arrival, Next, Session, Turn};
 use super::timers::Timers;
+use super::watch::{News, Watch};
 use crate::admission::Admission;
 use crate::observe::{Event, Level, Log};
 use crate::runtime::{Address, Runtime};
@@ -54,11 +55,10 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 const DRAIN_CHECK: Duration = Duration::from_millis(50);
 /// Plaintext sealed, or sent to a backend, in one go.
 const SCRATCH_BYTES: usize = 64 * 1024;
-const EVENTS_PER_POLL: usize = 1024;
 
-const WAKER: Token = Token(usize::MAX);
+const WAKER: Token = Token(Watch::LAST_TOKEN);
 /// Listeners count down from here; sessions count up from 0.
-const FIRST_LISTENER: usize = usize::MAX - 1;
+const FIRST_LISTENER: usize = Watch::LAST_TOKEN - 1;
 
 /// What the supervisor tells a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,7 +101,7 @@ struct Listening {
 
 /// One pool member.
 pub struct Worker {
-    poll: Poll,
+    watch: Watch,
     member: Member,
     listeners: Vec<Listening>,
     sessions: Slab<Session>,
@@ -162,8 +162,8 @@ impl Worker {
         commands: Receiver<Command>,
         log: Log,
     ) -> io::Result<(Self, Arc<Waker>)> {
-        let poll = Poll::new()?;
-        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
+        let watch = Watch::new()?;
+        let waker = Arc::new(Waker::new(watch.urgent(), WAKER)?);
         let for_cards = Arc::clone(&waker);
         let (crypto, execution) = (Arc::clone(&runtime.crypto), runtime.execution.clone());
         let name = gauges.member().to_owned();
@@ -174,11 +174,11 @@ impl Worker {
         let mut listeners = Vec::new();
         for (mut socket, address) in sockets {
             let token = Token(FIRST_LISTENER - listeners.len());
-            poll.registry().register(&mut socket, token, Interest::READABLE)?;
+            watch.common().register(&mut socket, token, Interest::READABLE)?;
             listeners.push(Listening { socket, address, pending: true });
         }
         let worker = Self {
-            poll,
+            watch,
             member,
             listeners,
             sessions: Slab::new(),
@@ -209,23 +209,20 @@ impl Worker {
     ///
     /// When epoll fails, which leaves nothing to do but to end.
     pub fn run(mut self) -> io::Result<Ended> {
-        let mut events = Events::with_capacity(EVENTS_PER_POLL);
+        let mut news = News::with_room();
         self.spent = self.ledger.settle();
         self.member.note_cpu(self.spent.total);
         loop {
             let timeout = self.timeout();
-            match self.poll.poll(&mut events, timeout) {
-                Err(e) if e.kind() == ErrorKind::Interrupted => continue,
-                result => result?,
-            }
+            self.watch.wait(&mut news, timeout, self.member.has_much_to_sign())?;
             let now = Instant::now();
             self.ledger.woke(now);
-            self.take_events(&events);
+            self.take_events(&news);
             self.take_commands(now);
             self.run_data(now);
             self.take_replies();
-            self.run_others(now);
             self.run_agreements(now);
+            self.run_others(now);
             self.run_deadlines(now);
             self.accept(Slice::of(now, ACCEPT_SLICE), now);
             self.report_backends();
@@ -264,8 +261,8 @@ impl Worker {
         [self.timers.next_in(now), accept, drain, agreements].into_iter().flatten().min()
     }
 
-    fn take_events(&mut self, events: &Events) {
-        for event in events {
+    fn take_events(&mut self, news: &News) {
+        for event in news.events() {
             let Token(number) = event.token();
             if event.token() == WAKER {
                 continue;
@@ -424,7 +421,7 @@ impl Worker {
         let awaited_hello = session.awaits_hello();
         let mut turn = Turn {
             member: &self.member,
-            registry: self.poll.registry(),
+            watch: &self.watch,
             scratch: &mut self.scratch,
             now,
             backends: &mut self.backends,
@@ -524,7 +521,7 @@ impl Worker {
     ) {
         let entry = self.sessions.vacant_entry();
         let key = entry.key();
-        let registry = self.poll.registry();
+        let registry = self.watch.common();
         if let Err(error) = registry.register(&mut stream, client_token(key), INTEREST) {
             let text = format!("a connection cannot be watched: {error}");
             self.log.event(Event::new(Level::Error, "accept-failed", text));
