@@ -182,6 +182,11 @@ pub fn group_names() -> impl Iterator<Item = &'static str> {
     GROUPS.iter().map(|row| row.1)
 }
 
+/// Every name of a signature scheme, in order of number.
+pub fn scheme_names() -> impl Iterator<Item = &'static str> {
+    SCHEMES.iter().map(|row| row.1)
+}
+
 /// Name of a signature scheme, or `0xNNNN`.
 #[must_use]
 pub fn scheme_name(scheme: u16) -> Cow<'static, str> {

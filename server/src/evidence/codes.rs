@@ -23,12 +23,23 @@ pub(super) fn version(name: &str) -> Option<u16> {
 
 /// A named group.
 pub(super) fn group(name: &str) -> Option<u16> {
-    iana::group_code(name).or_else(|| unnamed(name))
+    static GROUPS: LazyLock<HashMap<&'static str, u16>> =
+        LazyLock::new(|| numbered(iana::group_names(), iana::group_code));
+    GROUPS.get(name).copied().or_else(|| unnamed(name))
 }
 
 /// A signature scheme.
 pub(super) fn scheme(name: &str) -> Option<u16> {
-    iana::scheme_code(name).or_else(|| unnamed(name))
+    static SCHEMES: LazyLock<HashMap<&'static str, u16>> =
+        LazyLock::new(|| numbered(iana::scheme_names(), iana::scheme_code));
+    SCHEMES.get(name).copied().or_else(|| unnamed(name))
+}
+
+fn numbered(
+    names: impl Iterator<Item = &'static str>,
+    number: fn(&str) -> Option<u16>,
+) -> HashMap<&'static str, u16> {
+    names.filter_map(|name| Some((name, number(name)?))).collect()
 }
 
 /// `0xNNNN`, as a number without a name is written.

@@ -76,7 +76,7 @@ pub struct Endpoint {
     writable: bool,
     /// A read that brings less than there is room for has brought all.
     short_reads_empty: bool,
-    /// The last read was one of these.
+    /// The last read was one of these, and no event has told of more since.
     drained: bool,
     /// epoll reported the peer's FIN, or worse.
     read_closed: bool,
@@ -170,6 +170,7 @@ impl Endpoint {
     pub fn on_event(&mut self, event: &Event) -> bool {
         let before = (self.readable, self.writable, self.read_closed, self.gone);
         self.short_reads_empty &= !event.is_priority();
+        self.drained &= !event.is_readable() && !event.is_error();
         self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
         self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
         self.read_closed |= event.is_read_closed() || event.is_error();
@@ -224,8 +225,8 @@ impl Endpoint {
         self.eof
     }
 
-    /// Whether the next read finds the end of the stream: the last one has brought all there was,
-    /// and an event has told of the FIN behind it.
+    /// Whether the next read finds the end of the stream: an event had told of the FIN before the
+    /// last read, and that has brought all there was.
     #[must_use]
     pub fn end_is_next(&self) -> bool {
         self.read_closed && self.drained && self.failure.is_none()
@@ -235,6 +236,11 @@ impl Endpoint {
     pub fn read(&mut self, space: &mut [u8]) -> Moved {
         if space.is_empty() || !self.may_read() {
             return Moved::Blocked;
+        }
+        if self.end_is_next() {
+            // It needs no system call to be found.
+            self.eof = true;
+            return Moved::Eof;
         }
         loop {
             match either!(&mut self.stream, socket => socket.read(space)) {
@@ -424,5 +430,25 @@ mod tests {
         assert!(!next_event(&mut endpoint, &mut poll), "there is something to read already");
         drop(peer);
         assert!(next_event(&mut endpoint, &mut poll), "the end of the stream");
+    }
+
+    #[test]
+    fn an_end_behind_what_was_read_needs_no_read_and_data_behind_it_does() {
+        let (mut endpoint, mut peer, mut poll) = pair();
+        let mut space = [0; 64];
+        peer.write_all(b"one").unwrap();
+        assert!(next_event(&mut endpoint, &mut poll));
+        assert!(matches!(endpoint.read(&mut space), Moved::Bytes(3)));
+        // The event of the FIN tells of these, too.
+        peer.write_all(b"more").unwrap();
+        drop(peer);
+        while !endpoint.read_closed {
+            next_event(&mut endpoint, &mut poll);
+        }
+        assert!(!endpoint.end_is_next());
+        assert!(matches!(endpoint.read(&mut space), Moved::Bytes(4)));
+        assert!(endpoint.end_is_next() && !endpoint.has_eof());
+        assert!(matches!(endpoint.read(&mut space), Moved::Eof));
+        assert!(endpoint.has_eof());
     }
 }

@@ -224,7 +224,7 @@ impl Worker {
             self.run_agreements(now);
             self.run_others(now);
             self.run_deadlines(now);
-            self.accept(Slice::of(now, ACCEPT_SLICE), now);
+            self.accept(now);
             self.report_backends();
             self.note_turn();
             if self.draining.is_some() && self.sessions.is_empty() {
@@ -391,8 +391,10 @@ impl Worker {
     }
 
     fn run_deadlines(&mut self, now: Instant) {
-        let slice = Slice::of(now, DEADLINE_SLICE);
+        let mut slice = None;
         while let Some((_, key)) = self.timers.pop_due(now) {
+            // Mostly nothing is due, and a look at the clock has its price, too.
+            let slice = slice.get_or_insert_with(|| Slice::of(now, DEADLINE_SLICE));
             let Some(session) = self.sessions.get_mut(key) else { continue };
             *session.deadline_set() = None;
             if session.deadline() > now {
@@ -466,8 +468,11 @@ impl Worker {
     }
 
     /// Takes new connections for a slice of a turn, and at least one.
-    fn accept(&mut self, slice: Slice, now: Instant) {
-        while self.accept_one(now) && !slice.is_spent() {}
+    fn accept(&mut self, now: Instant) {
+        if self.listeners.iter().any(|listener| listener.pending) {
+            let slice = Slice::of(now, ACCEPT_SLICE);
+            while self.accept_one(now) && !slice.is_spent() {}
+        }
     }
 
     /// Takes one new connection, of each listener in turn; false when there is none.
