@@ -116,9 +116,12 @@ impl Program {
         let mut command = self.command(&["run", "-c"]);
         let mut process = Process::start(command.arg(&config));
         let mut ended = None;
+        // The status socket is made a moment after the addresses listen.
+        let orders = status_socket(text);
         wait_until("the daemon listens", || {
             ended = process.status();
-            ended.is_some() || at.iter().all(listening)
+            let takes_orders = || orders.as_deref().is_none_or(listening_at);
+            ended.is_some() || (at.iter().all(listening) && takes_orders())
         });
         if let Some(status) = ended {
             let errors = process.finish().stderr;
@@ -141,6 +144,19 @@ pub(crate) fn listening(address: &SocketAddr) -> bool {
             local.ends_with(&port) && fields.nth(1) == Some(LISTEN)
         })
     })
+}
+
+/// Whether a Unix socket listens at `path`, from the kernel's table.
+fn listening_at(path: &str) -> bool {
+    const ACCEPTS: &str = "00010000";
+    let text = std::fs::read_to_string("/proc/net/unix").unwrap_or_default();
+    text.lines().any(|line| line.ends_with(path) && line.split_whitespace().nth(3) == Some(ACCEPTS))
+}
+
+/// Where the daemon of a configuration takes orders, if it does.
+fn status_socket(text: &str) -> Option<String> {
+    let table = text.parse::<toml::Table>().ok()?;
+    table.get("admin")?.get("socket")?.as_str().map(str::to_owned)
 }
 
 /// A running daemon with `N` addresses.
@@ -349,7 +365,7 @@ mod tests {
         assert!(listening(&address));
         drop(listener);
         // The child of another test holds it too until it begins its own program.
-        crate::wait_until("nobody listens any more", || !listening(&address));
+        wait_until("nobody listens any more", || !listening(&address));
     }
 
     #[test]
