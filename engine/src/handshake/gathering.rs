@@ -6,9 +6,9 @@
 //! are eight of them, or nobody is left who could bring another one, or somebody would lose time.
 //!
 //! Invariants: nobody waits for company but where that is already in a queue of the loop, for
-//! [`TURNS_MAX`] turns at most, or where cards have so much to sign before it that its own signature
-//! is not made any later ([`AHEAD`]), for [`PATIENCE`] at most; the lock is never held across a
-//! suspension, and on an event loop it is always free.
+//! [`TURNS_MAX`] turns at most, or where cards have so much to sign before it that its own
+//! signature is not made any later ([`AHEAD`]), for [`PATIENCE`] at most; the lock is never held
+//! across a suspension, and on an event loop it is always free.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

@@ -9,6 +9,7 @@
 mod admit;
 mod backend_tls;
 mod company;
+mod conversation;
 pub mod dial;
 mod draft;
 pub mod endpoint;
@@ -20,6 +21,7 @@ pub mod listener;
 pub mod queues;
 pub mod relay;
 pub mod session;
+mod slice;
 pub mod timers;
 pub mod watch;
 pub mod worker;

@@ -26,9 +26,9 @@ use engine::record::{Outcome, Record, Refusal};
 use engine::rules::{self, Rule};
 
 use super::company::HeldBack;
-use super::dial::{Dial, backend_token, client_token};
+use super::dial::Dial;
 use super::draft::Draft;
-use super::endpoint::{Endpoint, INTEREST, Moved};
+use super::endpoint::{Endpoint, Moved};
 use super::front::Front;
 use super::gauges::Gauges;
 use super::ledger::{Class, Ledger};
@@ -42,9 +42,6 @@ use crate::runtime::{Address, ServiceRuntime};
 const LINGER: Duration = Duration::from_secs(2);
 /// Steps of one session in one turn of the event loop.
 const STEPS_PER_TURN: usize = 16;
-/// Steps with data after which a connection is taken for a conversation; a request and its answer
-/// take four at most.
-const CONVERSATION: u8 = 8;
 
 /// Bytes a session moves in one turn before others come first. A step more may be moved, which is
 /// at most as much again.
@@ -130,7 +127,7 @@ pub(super) enum Stage {
 /// One client connection.
 #[derive(Debug)]
 pub struct Session {
-    key: usize,
+    pub(super) key: usize,
     token: u64,
     queued: bool,
     pub(super) address: Arc<Address>,
@@ -148,7 +145,7 @@ pub struct Session {
     /// A PROXY header stands in `to_backend` that may still wait for the first data.
     pub(super) header_waits: bool,
     /// Steps in which data was relayed, as far as they count.
-    rounds: u8,
+    pub(super) rounds: u8,
     /// No more bytes will come from the client.
     pub(super) client_done: bool,
     /// No more bytes will come from the backend.
@@ -346,33 +343,6 @@ impl Session {
             }
         }
         Next::Again
-    }
-
-    /// A connection that goes on for a while is a conversation: from then on its bytes wake the
-    /// event loop at once.
-    fn count_round(&mut self, turn: &mut Turn<'_>) {
-        if self.rounds == CONVERSATION {
-            return;
-        }
-        self.rounds += 1;
-        if self.rounds == CONVERSATION
-            && self.is_relaying()
-            && let Err(error) = self.watch_urgently(turn.watch)
-        {
-            let reason = format!("the connection cannot be watched: {error}");
-            self.end_relay(turn, &rules::INTERNAL_ERROR, reason);
-        }
-    }
-
-    fn watch_urgently(&mut self, watch: &Watch) -> io::Result<()> {
-        let client = (client_token(self.key), Some(&mut self.client));
-        let backend = (backend_token(self.key), self.backend.as_mut());
-        for (token, endpoint) in [client, backend] {
-            let Some(endpoint) = endpoint else { continue };
-            watch.common().deregister(endpoint.source())?;
-            watch.urgent().register(endpoint.source(), token, INTEREST)?;
-        }
-        Ok(())
     }
 
     fn release_idle_memory(&mut self, member: &Member) {

@@ -2,9 +2,9 @@
 //!
 //! Order of a turn: data of established connections, then replies of cards, key agreements that
 //! handshakes have left, other work of sessions (handshakes above all), deadlines, new connections.
-//! Each has a slice of time, and the turn has an end; what is left is taken in the next turn, which then does
-//! not wait. At least one item of each kind is done, so nothing starves, and an established
-//! connection waits for a bounded time, whatever the storm.
+//! Each has a slice of time, and the turn has an end; what is left is taken in the next turn, which
+//! then does not wait. At least one item of each kind is done, so nothing starves, and an
+//! established connection waits for a bounded time, whatever the storm.
 //!
 //! Invariants: nothing is shared with other members but what [`Runtime`] counts; a panic while a
 //! session runs ends that session alone; no turn ends with work queued and a poll that waits.
@@ -28,6 +28,7 @@ use super::gauges::{Gauges, TurnEnd};
 use super::ledger::{Class, Ledger, Spent};
 use super::queues::RunQueues;
 use super::session::{Arrival, Next, Session, Turn};
+use super::slice::Slice;
 use super::timers::Timers;
 use super::watch::{News, Watch};
 use crate::admission::Admission;
@@ -45,8 +46,6 @@ const OTHERS_SLICE: Duration = Duration::from_micros(50);
 const DEADLINE_SLICE: Duration = Duration::from_micros(20);
 /// Time for new connections in a turn.
 const ACCEPT_SLICE: Duration = Duration::from_micros(20);
-/// After this much of a turn every kind of work gets one item only.
-const TURN: Duration = Duration::from_micros(150);
 /// New connections that a listener which is about to be closed has taken already.
 const LAST_ACCEPTS: usize = 1024;
 /// Pause after the system had no descriptor for a new connection.
@@ -74,23 +73,6 @@ pub enum Command {
 pub struct Ended {
     /// Connections that had to be cut.
     pub cut: usize,
-}
-
-/// A part of a turn.
-#[derive(Debug, Clone, Copy)]
-struct Slice {
-    until: Instant,
-}
-
-impl Slice {
-    /// A part of `length` from now on of a turn that began at `turn`.
-    fn of(turn: Instant, length: Duration) -> Self {
-        Self { until: (Instant::now() + length).min(turn + TURN) }
-    }
-
-    fn is_spent(self) -> bool {
-        Instant::now() >= self.until
-    }
 }
 
 struct Listening {
