@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use cex::{Cex, KeyKind, Port};
+use cpacf::kdsa::{Curve, ProtectedKey};
 use zeroize::Zeroizing;
 
 use crate::compliance::{ModeSet, PolicySet};
@@ -34,11 +35,24 @@ pub use cpacf::{Function, Instruction};
 /// Where private ECDSA keys live and work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum EcdsaRoute {
+    /// Where it costs less: P-256 in cpacf, where a signature takes no more than the way to a card
+    /// and back; P-384 and P-521, which would hold up an event loop, on a coprocessor.
+    Auto,
     /// On a coprocessor.
     #[default]
     Cex,
     /// In cpacf as protected keys (KDSA).
     Cpacf,
+}
+
+impl EcdsaRoute {
+    fn is_to_cpacf(self, curve: Curve) -> bool {
+        match self {
+            Self::Auto => curve == Curve::P256,
+            Self::Cex => false,
+            Self::Cpacf => true,
+        }
+    }
 }
 
 /// How the backends are set up.
@@ -120,11 +134,13 @@ impl Crypto {
     ///
     /// When the bytes are no key, or one that the backend of its kind does not take.
     pub fn load_key(&self, der: Zeroizing<Vec<u8>>) -> Result<PrivateKey, KeyError> {
-        if self.ecdsa == EcdsaRoute::Cpacf {
-            match cpacf::kdsa::ProtectedKey::load(Zeroizing::new(der.to_vec())) {
-                Ok(key) => return Ok(PrivateKey::Protected(Arc::new(key))),
-                // No ECDSA key at all: cards may know it.
-                Err(cpacf::Error::InvalidKey { .. }) => {}
+        if self.ecdsa != EcdsaRoute::Cex {
+            match ProtectedKey::load(Zeroizing::new(der.to_vec())) {
+                Ok(key) if self.ecdsa.is_to_cpacf(key.curve()) => {
+                    return Ok(PrivateKey::Protected(Arc::new(key)));
+                }
+                // No ECDSA key at all, or one of another curve: cards may know it.
+                Ok(_) | Err(cpacf::Error::InvalidKey { .. }) => {}
                 Err(error) => return Err(KeyError::Protected(error)),
             }
         }
@@ -160,7 +176,7 @@ pub enum PrivateKey {
     /// In cex.
     Card(cex::Key),
     /// In cpacf.
-    Protected(Arc<cpacf::kdsa::ProtectedKey>),
+    Protected(Arc<ProtectedKey>),
 }
 
 impl fmt::Debug for PrivateKey {
@@ -180,9 +196,9 @@ impl PrivateKey {
         match self {
             Self::Card(key) => key.kind(),
             Self::Protected(key) => KeyKind::Ec(match key.curve() {
-                cpacf::kdsa::Curve::P256 => cex::Curve::P256,
-                cpacf::kdsa::Curve::P384 => cex::Curve::P384,
-                cpacf::kdsa::Curve::P521 => cex::Curve::P521,
+                Curve::P256 => cex::Curve::P256,
+                Curve::P384 => cex::Curve::P384,
+                Curve::P521 => cex::Curve::P521,
             }),
         }
     }

@@ -446,6 +446,7 @@ pub fn crypto_config(cards: &[Card], route: Route, members: usize) -> CryptoConf
         schema::NoCard::Software => NoCard::Software,
     };
     crypto.ecdsa = match route.ecdsa {
+        schema::EcdsaRoute::Auto => EcdsaRoute::Auto,
         schema::EcdsaRoute::Cex => EcdsaRoute::Cex,
         schema::EcdsaRoute::Cpacf => EcdsaRoute::Cpacf,
     };

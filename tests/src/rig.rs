@@ -92,7 +92,7 @@ impl Rig {
             let cards: String = cards.collect();
             let socket = directory.path().join("admin.sock");
             format!(
-                "{text}\n{cards}\n[admin]\nsocket = \"{}\"\n[route]\n{}\n{}\n",
+                "{text}\n{cards}\n[admin]\nsocket = \"{}\"\n[route]\necdsa = \"cex\"\n{}\n{}\n",
                 socket.display(),
                 plan.route,
                 plan.tables

@@ -206,8 +206,9 @@ fn what_no_client_could_use_is_found_by_the_check_too() {
     place.refuses(&text, 78, &["adjunct.toml:2:", "groups", "secp256r1"]);
     let card = "[[card]]\nid = 0\ntype = \"CEX8A\"\ndomains = [6]\n";
     let text = format!("{card}{}", place.good(""));
-    place.refuses(&text, 78, &["good.pem", "CEX8A", "CEX8C"]);
-    std::fs::write(&place.config, format!("[route]\necdsa = \"cpacf\"\n{text}")).unwrap();
+    let on_cards = format!("[route]\necdsa = \"cex\"\n{text}");
+    place.refuses(&on_cards, 78, &["good.pem", "CEX8A", "CEX8C"]);
+    std::fs::write(&place.config, text).unwrap();
     let _ = adjunct!().with_file("check", &place.config).success();
 }
 

@@ -207,7 +207,7 @@ fn a_server_that_fails_has_a_reason_and_no_figure() {
     definition.start = ["-c", "echo out of order; exit 3"].map(str::to_owned).to_vec();
     let broken = installed(definition).unwrap();
     let effort = Effort { rounds: 3, time: Duration::from_secs(1), ..Effort::LEAST };
-    let runs = run("full13-p256", effort, &[daemon(), ours(Way::Cpacf), broken]);
+    let runs = run("full13-p256", effort, &[daemon(), ours(Way::Cards), broken]);
     let of = |name: &str| runs.iter().filter(|run| run.cell.ends_with(name)).collect::<Vec<_>>();
     let failed = of(".broken");
     // Once more, and then no further.
@@ -217,16 +217,16 @@ fn a_server_that_fails_has_a_reason_and_no_figure() {
         assert!(reason.contains("out of order") && reason.contains('3'), "{reason}");
         assert!(run.values.is_empty());
     }
-    let (ours, cpacf) = (of(".adjunct"), of(".adjunct-cpacf"));
-    assert_eq!((ours.len(), cpacf.len()), (3, 3));
-    for (ours, cpacf) in ours.iter().zip(&cpacf) {
-        assert_eq!((&ours.failed, &cpacf.failed), (&None, &None));
-        let ratio = ours.values[TOTAL] / cpacf.values[TOTAL];
-        assert!((cpacf.values[RATIO] - ratio).abs() < 1e-9);
-        assert!(ours.values["card_us"] > 0.0 && cpacf.values["card_us"] < ours.values["card_us"]);
+    let (ours, cards) = (of(".adjunct"), of(".adjunct-cards"));
+    assert_eq!((ours.len(), cards.len()), (3, 3));
+    for (ours, cards) in ours.iter().zip(&cards) {
+        assert_eq!((&ours.failed, &cards.failed), (&None, &None));
+        let ratio = ours.values[TOTAL] / cards.values[TOTAL];
+        assert!((cards.values[RATIO] - ratio).abs() < 1e-9);
+        assert!(cards.values["card_us"] > 0.0 && ours.values["card_us"] < cards.values["card_us"]);
     }
     // The order is rotated.
-    assert!(runs[0].cell.ends_with(".adjunct") && runs[3].cell.ends_with(".adjunct-cpacf"));
+    assert!(runs[0].cell.ends_with(".adjunct") && runs[3].cell.ends_with(".adjunct-cards"));
 }
 
 #[test]

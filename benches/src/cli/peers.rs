@@ -460,8 +460,8 @@ mod tests {
         let ours = Way::ALL.map(|way| Contender::Ours { way, program: program.clone() });
         let plans = plans(&scenario::ALL, &ours, &options(""));
         let ids: Vec<&str> = plans.iter().map(|plan| plan.id.as_str()).collect();
-        assert!(ids.contains(&"full13-p256.adjunct-cpacf"));
-        assert!(!ids.contains(&"full13-rsa2048.adjunct-cpacf"));
+        assert!(ids.contains(&"full13-p256.adjunct-cards"));
+        assert!(!ids.contains(&"full13-rsa2048.adjunct-cards"));
         assert!(ids.contains(&"full13-rsa4096.adjunct-inline"));
         assert!(ids.contains(&"idle.adjunct") && !ids.contains(&"idle.adjunct-inline"));
     }

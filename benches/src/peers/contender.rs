@@ -15,22 +15,22 @@ use crate::{Failure, cpu};
 pub enum Way {
     /// As it is by default: fibers and two simulated cards.
     Standard,
-    /// ECDSA keys as protected keys on the host instead of the cards.
-    Cpacf,
+    /// ECDSA keys on the cards instead of the host.
+    Cards,
     /// No card and no fiber: the host signs in the thread of the event loop.
     Inline,
 }
 
 impl Way {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Standard, Self::Cpacf, Self::Inline];
+    pub const ALL: [Self; 3] = [Self::Standard, Self::Cards, Self::Inline];
 
     /// What tables call it.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
             Self::Standard => ADJUNCT,
-            Self::Cpacf => "adjunct-cpacf",
+            Self::Cards => "adjunct-cards",
             Self::Inline => "adjunct-inline",
         }
     }
@@ -39,8 +39,8 @@ impl Way {
     #[must_use]
     pub fn description(self) -> &'static str {
         match self {
-            Self::Standard => "fibers, simulated cards as by default",
-            Self::Cpacf => "ECDSA keys as protected keys (`[route] ecdsa = \"cpacf\"`)",
+            Self::Standard => "fibers, keys and simulated cards as by default",
+            Self::Cards => "ECDSA keys on cards (`[route] ecdsa = \"cex\"`)",
             Self::Inline => "`offload = \"inline\"`, cards offline, the host signs",
         }
     }
@@ -51,7 +51,7 @@ impl Way {
         let ecdsa = matches!(scenario.key, KeyKind::P256 | KeyKind::P384);
         match self {
             Self::Standard => true,
-            Self::Cpacf => full && ecdsa,
+            Self::Cards => full && ecdsa,
             Self::Inline => full,
         }
     }
@@ -121,9 +121,10 @@ pub fn setting<'a>(way: Way, site: &Site<'a>) -> Setting<'a> {
     setting.workers = site.workers;
     setting.versions = vec!["1.2", "1.3"];
     setting.tickets = TICKETS;
+    setting.ecdsa = "auto";
     match way {
         Way::Standard => {}
-        Way::Cpacf => setting.ecdsa = "cpacf",
+        Way::Cards => setting.ecdsa = "cex",
         Way::Inline => {
             setting.offload = "inline";
             setting.cards = Cards::None;

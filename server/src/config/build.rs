@@ -243,7 +243,8 @@ fn read_route_table(table: &Table<'_>) -> Route {
     if let Some(rsa) = table.get("rsa") {
         let _ = rsa.word(&[("cex", ())], &["cpacf", "refused"]);
     }
-    let ecdsa = [("cex", EcdsaRoute::Cex), ("cpacf", EcdsaRoute::Cpacf)];
+    let ecdsa =
+        [("auto", EcdsaRoute::Auto), ("cex", EcdsaRoute::Cex), ("cpacf", EcdsaRoute::Cpacf)];
     let no_card = [("fail", NoCard::Fail), ("software", NoCard::Software)];
     let verify = [("rsa", Verify::Rsa), ("all", Verify::All)];
     Route {

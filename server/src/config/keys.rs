@@ -65,7 +65,7 @@ pub const KEYS: &[Key] = &[
     key("card", "domains", "list of integers 0..255", REQUIRED),
     key("card", "engine", "\"auto\", \"single\" or \"batch\"", "\"auto\""),
     key("route", "rsa", "\"cex\"", "\"cex\""),
-    key("route", "ecdsa", "\"cex\" or \"cpacf\"", "\"cex\""),
+    key("route", "ecdsa", "\"auto\", \"cex\" or \"cpacf\"", "\"auto\""),
     key("route", "no_card", "\"fail\" or \"software\"", "\"fail\""),
     key("route", "verify", "\"rsa\" or \"all\"", "\"rsa\""),
     key("admin", "socket", "path", "none"),

@@ -278,8 +278,11 @@ pub struct Route {
 /// Where ECDSA private keys are held and used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum EcdsaRoute {
-    /// In a card.
+    /// P-256 in cpacf, as a protected key: such a signature costs less than a way to a card and
+    /// back. Other curves in a card.
     #[default]
+    Auto,
+    /// In a card.
     Cex,
     /// In cpacf, as a protected key.
     Cpacf,

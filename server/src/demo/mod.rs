@@ -157,7 +157,8 @@ fn start(directory: &Path, backend: SocketAddr, log: &Log) -> Result<Daemon, Fai
 /// Writes a configuration as an operator would, and reads it as `adjunct run` does.
 fn configure(directory: &Path, backend: SocketAddr) -> Result<Config, Failure> {
     let mut text = "[server]\nworkers = 1\n".to_owned();
-    // Two coprocessors, so that ECDSA too has another card to go to.
+    // It shows cards at work; and two coprocessors, so that ECDSA too has another card to go to.
+    text.push_str("\n[route]\necdsa = \"cex\"\n");
     for (id, kind) in ["CEX8A", "CEX8C", "CEX8C"].into_iter().enumerate() {
         write!(text, "\n[[card]]\nid = {id}\ntype = \"{kind}\"\ndomains = [6]\n")?;
     }

@@ -31,6 +31,9 @@ use engine::record::{KeyPath, Outcome, Record};
 use socket2::SockRef;
 use tempfile::TempDir;
 
+/// Every signature is made by a card.
+pub(crate) const ON_CARDS: &str = "[route]\necdsa = \"cex\"\n";
+
 /// A daemon in this process, with its work of once a second.
 pub(crate) struct Inside {
     pub(crate) daemon: Option<Arc<Daemon>>,
@@ -49,7 +52,7 @@ impl Inside {
         let address = free_address();
         let service = Service::new("plain", address, backend.address, &leaf);
         let text = file(&[lines.iter().fold(service, |service, line| service.with(line))]);
-        Self::with(&text, pki, address)
+        Self::with(&format!("{text}{ON_CARDS}"), pki, address)
     }
 
     /// The services of a configuration, the first of which listens at `address`.

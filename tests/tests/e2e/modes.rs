@@ -20,7 +20,7 @@ use adjunct_tests::{adjunct, wait_until};
 use cex::fault::{Fault, Target};
 use engine::record::Record;
 
-use crate::faults::{Inside, hello};
+use crate::faults::{Inside, ON_CARDS, hello};
 
 const MODES: [&str; 3] = ["fiber", "pool", "inline"];
 
@@ -29,7 +29,7 @@ fn in_mode(mode: &str, backend: &Backend, kind: Kind, names: &[&str]) -> Inside 
     let pki = Pki::new();
     let leaf = pki.issue("leaf", &Leaf::new(kind, names));
     let address = free_address();
-    let text = file(&[Service::new("plain", address, backend.address, &leaf)]);
+    let text = file(&[Service::new("plain", address, backend.address, &leaf)]) + ON_CARDS;
     let (own, all) = (format!("{mode:?}"), format!("{:?}", offload()));
     Inside::with(
         &text.replace(&format!("offload = {all}"), &format!("offload = {own}")),
