@@ -9,8 +9,8 @@
 //! connections; the common one watches everything else, and the urgent one. A loop that can wait
 //! waits for the urgent one alone, for a moment; then, as always, it looks at both.
 //!
-//! Invariants: a socket is watched by one of them; nothing urgent waits; the rest waits for
-//! [`PATIENCE`] at most.
+//! Invariants: a socket is watched by one of them; nothing urgent waits; the rest waits for half a
+//! millisecond at most.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd as _;
