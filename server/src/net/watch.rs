@@ -86,7 +86,7 @@ impl Watch {
     }
 
     /// Waits for events, for `timeout` at most; `in_no_hurry` says that what is not urgent can wait
-    /// for a moment.
+    /// for a moment. If nothing at all has come in this moment, whatever comes next ends the wait.
     ///
     /// # Errors
     ///
@@ -94,16 +94,25 @@ impl Watch {
     pub fn wait(
         &mut self,
         news: &mut News,
-        mut timeout: Option<Duration>,
+        timeout: Option<Duration>,
         in_no_hurry: bool,
     ) -> io::Result<()> {
-        if in_no_hurry && timeout.is_none_or(|timeout| !timeout.is_zero()) {
-            let most = timeout.map_or(PATIENCE, |timeout| timeout.min(PATIENCE));
-            let mut urgent = [PollFd::new(self.urgent.registry(), PollFlags::IN)];
-            // However this ends, what has happened is seen below.
-            let _ = rustix::event::poll(&mut urgent, Timespec::try_from(most).ok().as_ref());
-            timeout = Some(Duration::ZERO);
+        if !in_no_hurry || timeout.is_some_and(|timeout| timeout.is_zero()) {
+            return self.poll(news, timeout);
         }
+        let moment = timeout.map_or(PATIENCE, |timeout| timeout.min(PATIENCE));
+        let mut urgent = [PollFd::new(self.urgent.registry(), PollFlags::IN)];
+        // However this ends, what has happened is seen below.
+        let _ = rustix::event::poll(&mut urgent, Timespec::try_from(moment).ok().as_ref());
+        self.poll(news, Some(Duration::ZERO))?;
+        if news.common.is_empty() {
+            self.poll(news, timeout.map(|timeout| timeout.saturating_sub(moment)))?;
+        }
+        Ok(())
+    }
+
+    /// Both instances: the common one tells of the urgent one, too.
+    fn poll(&mut self, news: &mut News, timeout: Option<Duration>) -> io::Result<()> {
         news.urgent.clear();
         uninterrupted(self.common.poll(&mut news.common, timeout))?;
         if news.common.iter().any(|event| event.token() == URGENT) {
@@ -169,10 +178,19 @@ mod tests {
         let (_common, mut to_common) = source(watch.common(), 1);
         poke(&mut to_common);
         assert_eq!(wait(&mut watch, LONG, true), [1]);
+        // Of what comes after the moment, too, and without an end of the wait before.
+        let later = std::thread::spawn(move || {
+            std::thread::sleep(20 * PATIENCE);
+            poke(&mut to_common);
+            to_common
+        });
+        assert_eq!(wait(&mut watch, None, true), [1]);
+        drop(later.join().unwrap());
         let begin = Instant::now();
-        assert!(wait(&mut watch, LONG, true).is_empty());
-        assert!(wait(&mut watch, None, true).is_empty());
-        assert!(begin.elapsed() < LONG.unwrap());
+        let short = Some(3 * PATIENCE);
+        let _ = wait(&mut watch, short, true);
+        assert!(wait(&mut watch, short, true).is_empty());
+        assert!(begin.elapsed() >= 3 * PATIENCE);
     }
 
     #[test]

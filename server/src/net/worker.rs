@@ -238,8 +238,8 @@ impl Worker {
         let now = Instant::now();
         let accept = self.accept_again.map(|at| at.saturating_duration_since(now));
         let drain = self.draining.map(|_| DRAIN_CHECK);
-        // epoll counts in milliseconds and mio rounds up, so a deadline has passed when it wakes.
         let agreements = self.member.agreements_in(now);
+        // epoll counts in milliseconds and mio rounds up, so a deadline has passed when it wakes.
         [self.timers.next_in(now), accept, drain, agreements].into_iter().flatten().min()
     }
 
