@@ -37,22 +37,12 @@ pub use cpacf::{Function, Instruction};
 pub enum EcdsaRoute {
     /// Where it costs less: P-256 in cpacf, where a signature takes no more than the way to a card
     /// and back; P-384 and P-521, which would hold up an event loop, on a coprocessor.
+    #[default]
     Auto,
     /// On a coprocessor.
-    #[default]
     Cex,
     /// In cpacf as protected keys (KDSA).
     Cpacf,
-}
-
-impl EcdsaRoute {
-    fn is_to_cpacf(self, curve: Curve) -> bool {
-        match self {
-            Self::Auto => curve == Curve::P256,
-            Self::Cex => false,
-            Self::Cpacf => true,
-        }
-    }
 }
 
 /// How the backends are set up.
@@ -136,7 +126,7 @@ impl Crypto {
     pub fn load_key(&self, der: Zeroizing<Vec<u8>>) -> Result<PrivateKey, KeyError> {
         if self.ecdsa != EcdsaRoute::Cex {
             match ProtectedKey::load(Zeroizing::new(der.to_vec())) {
-                Ok(key) if self.ecdsa.is_to_cpacf(key.curve()) => {
+                Ok(key) if self.ecdsa == EcdsaRoute::Cpacf || key.curve() == Curve::P256 => {
                     return Ok(PrivateKey::Protected(Arc::new(key)));
                 }
                 // No ECDSA key at all, or one of another curve: cards may know it.

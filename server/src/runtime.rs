@@ -196,7 +196,7 @@ impl Runtime {
         let addresses = by_address
             .into_values()
             .map(|(listen, services)| {
-                let set = ServiceSet::new(services.iter().map(|s| Arc::clone(&s.tls)).collect());
+                let set = service_set(config, &services);
                 Arc::new(Address {
                     listen,
                     v6_only: config.v6_only(listen),
@@ -256,6 +256,18 @@ fn execution(config: &Config, crypto: &Crypto) -> Result<Execution, Error> {
             Execution::Pool(Arc::new(pool))
         }
     })
+}
+
+/// What clients of an address choose from; a service without TLS has it for itself.
+fn service_set(config: &Config, services: &[Arc<ServiceRuntime>]) -> Arc<ServiceSet> {
+    let is_in_clear = |runtime: &ServiceRuntime| {
+        let mut plain = config.services.iter().filter(|service| service.tls == schema::Tls::Off);
+        plain.any(|service| service.name == runtime.name)
+    };
+    match services {
+        [only] if is_in_clear(only) => ServiceSet::in_clear(Arc::clone(&only.tls)),
+        _ => ServiceSet::new(services.iter().map(|service| Arc::clone(&service.tls)).collect()),
+    }
 }
 
 /// The peers trusted on an address; its services agree on them.
@@ -376,7 +388,8 @@ fn load_revocation_lists(
     for path in &trust.crl {
         let file = read_of_service(&service.name, path)?;
         let read = certs::load_revocation_lists(&file, roots, trust.rules, SystemTime::now());
-        lists.extend(read.map_err(|faults| of_file(service, path, "crl-unreadable", faults))?);
+        let unreadable = |faults| of_file(&service.name, path, "crl-unreadable", faults);
+        lists.extend(read.map_err(unreadable)?);
     }
     Ok(RevocationLists::new(lists, trust.rules))
 }
@@ -391,7 +404,7 @@ fn load_backend_tls(service: &schema::Service) -> Result<Option<BackendTls>, Err
 fn load_authorities(service: &schema::Service, path: &Path) -> Result<Authorities, Error> {
     let pem = read_of_service(&service.name, path)?;
     certs::load_authorities(&pem, SystemTime::now())
-        .map_err(|faults| of_file(service, path, "ca-unusable", faults))
+        .map_err(|faults| of_file(&service.name, path, "ca-unusable", faults))
 }
 
 fn read_of_service(service: &str, path: &Path) -> Result<Zeroizing<Vec<u8>>, Error> {
@@ -401,17 +414,12 @@ fn read_of_service(service: &str, path: &Path) -> Result<Zeroizing<Vec<u8>>, Err
             what: error.to_string(),
             remedy: "run `adjunct check`".to_owned(),
         };
-        first_fault(service, &path.display().to_string(), fault.rule, vec![fault])
+        of_file(service, path, fault.rule, vec![fault])
     })
 }
 
-fn of_file(
-    service: &schema::Service,
-    path: &Path,
-    rule: &'static str,
-    faults: Vec<CertFault>,
-) -> Error {
-    first_fault(&service.name, &path.display().to_string(), rule, faults)
+fn of_file(service: &str, path: &Path, rule: &'static str, faults: Vec<CertFault>) -> Error {
+    first_fault(service, &path.display().to_string(), rule, faults)
 }
 
 /// The first thing that is wrong with what a service loads from `place`, or `rule` where none is

@@ -28,7 +28,7 @@ use crate::scene::NAME;
 pub struct Plan<'a> {
     /// Type and domains of the cards, numbered from 0.
     pub cards: &'a [(&'a str, &'a [u8])],
-    /// Lines of `[route]`.
+    /// Further lines of `[route]`; ECDSA signs on cards.
     pub route: &'a str,
     /// Further tables.
     pub tables: &'a str,
