@@ -478,6 +478,7 @@ pub struct ServiceSet {
     services: Vec<Arc<Service>>,
     /// What holds for all of them.
     policy: PolicySet,
+    in_clear: bool,
 }
 
 impl ServiceSet {
@@ -487,7 +488,21 @@ impl ServiceSet {
         let modes = |service: &Arc<Service>| service.policy().modes().clone();
         let common = services.iter().map(modes).reduce(|all, one| all.intersection(&one));
         let policy = PolicySet::new(&common.unwrap_or_default());
-        Arc::new(Self { services, policy })
+        Arc::new(Self { services, policy, in_clear: false })
+    }
+
+    /// One service that is reached without TLS. There is nothing by which clients could tell it
+    /// from another one of the same address.
+    #[must_use]
+    pub fn in_clear(service: Arc<Service>) -> Arc<Self> {
+        let policy = service.policy().clone();
+        Arc::new(Self { services: vec![service], policy, in_clear: true })
+    }
+
+    /// Whether its clients do not speak TLS.
+    #[must_use]
+    pub fn is_in_clear(&self) -> bool {
+        self.in_clear
     }
 
     /// The modes that hold whichever of the services a client wants.

@@ -32,6 +32,7 @@ impl Connection {
             Phase::Waiting(_) => Progress::NeedInput,
             Phase::Suspended(_) => Progress::Suspended,
             Phase::Established(_) => Progress::Established,
+            Phase::Clear => self.accept_in_clear(),
             Phase::Ended => Progress::Failed,
         }
     }

@@ -17,6 +17,7 @@
 //!
 //! Source: RFC 8446, RFC 5246.
 
+mod clear;
 mod handshake;
 mod traffic;
 pub(crate) mod wire;
@@ -46,6 +47,9 @@ use wire::Wire;
 
 pub use wire::{Opened, RECORD_PLAINTEXT};
 
+/// Most that is read at once where there are no records.
+const CLEAR_BYTES: usize = 4 * RECORD_PLAINTEXT;
+
 /// How far a connection has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Progress {
@@ -71,6 +75,8 @@ enum Phase {
     Suspended(Pending),
     /// Application data.
     Established(Box<UnbufferedServerConnection>),
+    /// Data of a service without TLS.
+    Clear,
     /// Nothing more will be processed.
     Ended,
 }
@@ -124,6 +130,7 @@ impl std::fmt::Debug for Connection {
             Phase::Waiting(_) => "Waiting",
             Phase::Suspended(_) => "Suspended",
             Phase::Established(_) => "Established",
+            Phase::Clear => "Clear",
             Phase::Ended => "Ended",
         };
         f.debug_struct("Connection")
@@ -139,12 +146,13 @@ impl Connection {
     /// A connection accepted on the address of `set`. Replies of cards carry `token`.
     #[must_use]
     pub fn new(set: Arc<ServiceSet>, token: u64) -> Self {
+        let in_clear = set.is_in_clear();
         Self {
             token,
             set,
             service: None,
             hello: None,
-            phase: Phase::Hello(HelloReader::default()),
+            phase: if in_clear { Phase::Clear } else { Phase::Hello(HelloReader::default()) },
             wire: Wire::default(),
             seen: 0,
             answered: false,
@@ -170,7 +178,11 @@ impl Connection {
             Phase::Hello(_) | Phase::Waiting(_) if self.wire.input.room() > 0 => {}
             _ => member.supply(&mut self.wire.input),
         }
-        self.wire.input.space()
+        let space = self.wire.input.space();
+        // Four records' worth leave in one write; a little more would be a small one behind it.
+        let most = if matches!(self.phase, Phase::Clear) { CLEAR_BYTES } else { usize::MAX };
+        let length = space.len().min(most);
+        &mut space[..length]
     }
 
     /// Says that `count` bytes were put into [`Self::input_space`].
@@ -224,10 +236,10 @@ impl Connection {
         matches!(self.phase, Phase::Established(_))
     }
 
-    /// Whether the client has sent a complete hello.
+    /// Whether the client has sent a complete hello, or need not send one.
     #[must_use]
     pub fn has_hello(&self) -> bool {
-        self.hello.is_some()
+        self.hello.is_some() || self.is_in_clear()
     }
 
     /// Whether the client offers to resume a session.
@@ -414,11 +426,13 @@ impl Connection {
         self.wire.forget_input();
     }
 
-    /// As [`Self::fail`], with a fatal alert in clear for the client.
+    /// As [`Self::fail`], with a fatal alert in clear for the client, if it speaks TLS.
     fn fail_with_alert(&mut self, mut refusal: Refusal, alert: Alert) {
         let outcome = rule_outcome(&refusal);
-        refusal.alert_sent = Some(alert);
-        self.push_output(&alert_record(alert));
+        refusal.alert_sent = Some(alert).filter(|_| !self.is_in_clear());
+        if refusal.alert_sent.is_some() {
+            self.push_output(&alert_record(alert));
+        }
         self.fail(refusal, outcome);
     }
 

@@ -14,6 +14,9 @@ use crate::rules;
 impl Connection {
     /// Opens the next record and hands its plaintext to `sink`.
     pub fn open_record(&mut self, sink: &mut dyn FnMut(&[u8])) -> Opened {
+        if matches!(self.phase, Phase::Clear) {
+            return self.take_in_clear(sink);
+        }
         if let Some(opened) = self.wire.after_close() {
             return opened;
         }
@@ -41,15 +44,18 @@ impl Connection {
 
     /// Seals plaintext for the client into the output. False when the connection is broken.
     pub fn seal(&mut self, member: &Member, plaintext: &[u8]) -> bool {
+        if matches!(self.phase, Phase::Clear) {
+            return self.pass_in_clear(member, plaintext);
+        }
         if plaintext.is_empty() {
             return self.is_established();
         }
         self.send(member, Outgoing::Data(plaintext))
     }
 
-    /// Queues close_notify: no more data for the client.
+    /// Queues close_notify: no more data for the client. Without TLS the FIN alone says so.
     pub fn send_close_notify(&mut self, member: &Member) -> bool {
-        if !self.close_notify_sent {
+        if !self.close_notify_sent && !self.is_in_clear() {
             self.close_notify_sent = self.send(member, Outgoing::CloseNotify);
         }
         self.close_notify_sent

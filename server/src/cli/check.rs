@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::args::{self, Color};
 use super::{complain, print, print_json};
-use crate::config::schema::{LogTarget, Service};
+use crate::config::schema::{LogTarget, Service, Tls};
 use crate::config::{self, CheckedCertificate, Config, Fault, Inspect, Look, Report, Severity};
 use crate::daemon;
 use crate::exit::Exit;
@@ -152,12 +152,13 @@ fn overview(config: &Config, certificates: &[CheckedCertificate]) -> String {
     out
 }
 
-/// `0.0.0.0:992 (a.example) -> 127.0.0.1:23`.
+/// `0.0.0.0:992 (a.example) -> 127.0.0.1:23`, or `0.0.0.0:992 without TLS -> 127.0.0.1:23`.
 fn way(service: &Service) -> String {
     let listen: Vec<String> = service.listen.iter().map(ToString::to_string).collect();
     let names: Vec<String> = service.sni.iter().map(ToString::to_string).collect();
     let backends: Vec<&str> = service.backends.iter().map(|b| b.text.as_str()).collect();
     let names = match names.as_slice() {
+        _ if service.tls == Tls::Off => " without TLS".to_owned(),
         [] => String::new(),
         names => format!(" ({})", names.join(", ")),
     };

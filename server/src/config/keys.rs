@@ -81,6 +81,7 @@ pub const KEYS: &[Key] = &[
     key("service", "name", "text", REQUIRED),
     key("service", "listen", "address or list", REQUIRED),
     key("service", "backend", "address or list", REQUIRED),
+    key("service", "tls", "\"on\" or \"off\"", "\"on\""),
     key("service", "cert", "path or list of { cert, key }", "required without label"),
     key("service", "key", "path", "required with a single cert"),
     key("service", "sni", "name or list, or \"required\"", "[]"),

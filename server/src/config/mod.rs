@@ -20,6 +20,7 @@ mod labels;
 mod modes;
 mod negotiation;
 mod network;
+mod plain;
 mod reader;
 mod relations;
 pub mod schema;

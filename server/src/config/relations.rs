@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::address::overlap;
 use super::fault::Source;
-use super::schema::{BackendAddress, ServerName, Service};
+use super::schema::{BackendAddress, ServerName, Service, Tls};
 use super::service::Places;
 
 /// Compares all services with each other.
@@ -14,6 +14,7 @@ pub(super) fn check(source: &Source<'_>, services: &[Service], places: &[Places]
     addresses_bindable(source, services, places);
     told_apart_by_sni(source, services, places);
     one_trust_per_address(source, services, places);
+    alone_without_tls(source, services, places);
     no_loop(source, services, places);
 }
 
@@ -125,6 +126,30 @@ fn one_trust_per_address(source: &Source<'_>, services: &[Service], places: &[Pl
             ),
             "write the same `accept_proxy` in both, or give one of them another address".to_owned(),
         );
+    }
+}
+
+/// Without TLS no client says whom it wants.
+fn alone_without_tls(source: &Source<'_>, services: &[Service], places: &[Places]) {
+    let all = listeners(services, places);
+    for (address, service, place, span) in &all {
+        let shared = |other: &&(SocketAddr, &Service, &Places, _)| {
+            other.0 == *address && !std::ptr::eq(other.1, *service)
+        };
+        if service.tls == Tls::Off
+            && let Some((_, other, ..)) = all.iter().find(shared)
+        {
+            source.error(
+                span,
+                &format!("{}.listen", place.prefix),
+                format!(
+                    "{address} is shared with \"{}\", and without TLS (tls = \"off\") no client \
+                     says which of the two it wants",
+                    other.name
+                ),
+                "give one of them another address".to_owned(),
+            );
+        }
     }
 }
 

@@ -330,6 +330,8 @@ pub struct Service {
     pub name: String,
     /// Addresses to listen on; at least one.
     pub listen: Vec<SocketAddr>,
+    /// Whether clients speak TLS.
+    pub tls: Tls,
     /// Backends in the order they are tried; at least one.
     pub backends: Vec<Backend>,
     /// Certificates and keys; at least one pair.
@@ -374,6 +376,16 @@ pub struct Service {
     pub mode: ModeSet,
     /// Modes whose verdict is recorded only: those of the server and its own.
     pub audit: ModeSet,
+}
+
+/// Whether clients speak TLS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Tls {
+    /// They do.
+    #[default]
+    On,
+    /// Bytes pass as they are.
+    Off,
 }
 
 /// One backend.

@@ -13,6 +13,7 @@ use super::labels;
 use super::modes;
 use super::negotiation;
 use super::network;
+use super::plain;
 use super::reader::{Node, Table};
 use super::schema::{
     CertificateFiles, Limits, ProxyProtocol, Server, ServerLimits, ServerName, Service, Timeouts,
@@ -76,6 +77,7 @@ pub(super) fn read(
     let service = Service {
         name,
         listen,
+        tls: plain::read(&table, server),
         backends,
         certificates,
         labels,

@@ -12,8 +12,9 @@ use engine::backend::{BackendFailure, Progress};
 use engine::connection::{Opened, RECORD_PLAINTEXT};
 use engine::rules;
 
+use super::end::closer;
 use super::endpoint::Moved;
-use super::session::{Session, Step, Turn, closer};
+use super::session::{Session, Step, Turn};
 
 impl Session {
     /// One step of the handshake with a backend that has accepted the connection.
@@ -138,8 +139,9 @@ impl Session {
     /// Tells the backend that the client has sent everything, if the client has said so or could
     /// not any more.
     pub(super) fn close_backend_tls(&mut self, turn: &Turn<'_>) {
-        let Some(tls) = &mut self.backend_tls else { return };
-        if self.tls.peer_has_closed() || self.backend_done {
+        if self.client_may_just_end()
+            && let Some(tls) = &mut self.backend_tls
+        {
             tls.send_close_notify(turn.member);
             self.flush_backend();
         }

@@ -12,6 +12,7 @@ mod company;
 mod conversation;
 pub mod dial;
 mod draft;
+mod end;
 pub mod endpoint;
 mod front;
 pub mod gauges;

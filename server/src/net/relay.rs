@@ -8,6 +8,7 @@
 //! - a FIN from the client without close_notify is passed on and reported as truncation; where TLS
 //!   is spoken with the backend too, each side is told as much as the other has said
 //!   (`backend_tls`);
+//! - a client without TLS is told by a reset that it does not have everything;
 //! - a reset on either side ends both; what the backend said before it reset, and what the client
 //!   said before it left in order, is still passed on.
 
@@ -206,7 +207,7 @@ impl Session {
             Received::Nothing => Step::Blocked,
             Received::Eof => {
                 // After our own close_notify many clients just close; nothing can be missing then.
-                if !self.tls.peer_has_closed() && !self.backend_done {
+                if !self.client_may_just_end() {
                     self.note(
                         &rules::TRUNCATED,
                         "the client sent a FIN without close_notify".to_owned(),
@@ -220,6 +221,11 @@ impl Session {
                 Step::Moved
             }
         }
+    }
+
+    /// Whether a FIN of the client cuts nothing off.
+    pub(super) fn client_may_just_end(&self) -> bool {
+        self.tls.peer_has_closed() || self.backend_done || self.tls.is_in_clear()
     }
 
     fn client_broke(&mut self, turn: &mut Turn<'_>, error: &std::io::Error) {

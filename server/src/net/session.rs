@@ -22,12 +22,13 @@ use engine::backend::BackendConnection;
 use engine::buffer::Buffer;
 use engine::connection::{Connection, Progress};
 use engine::member::{Member, Reply};
-use engine::record::{Outcome, Record, Refusal};
-use engine::rules::{self, Rule};
+use engine::record::{Record, Refusal};
+use engine::rules;
 
 use super::company::HeldBack;
 use super::dial::Dial;
 use super::draft::Draft;
+use super::end::closer;
 use super::endpoint::{Endpoint, Moved};
 use super::front::Front;
 use super::gauges::Gauges;
@@ -38,8 +39,6 @@ use crate::admission::{Admission, Places};
 use crate::proxy_protocol::Ends;
 use crate::runtime::{Address, ServiceRuntime};
 
-/// How long we read away what a client still sends after our FIN.
-const LINGER: Duration = Duration::from_secs(2);
 /// Steps of one session in one turn of the event loop.
 const STEPS_PER_TURN: usize = 16;
 
@@ -152,7 +151,7 @@ pub struct Session {
     pub(super) backend_done: bool,
     pub(super) stage: Stage,
     pub(super) active: Instant,
-    accepted: Instant,
+    pub(super) accepted: Instant,
     pub(super) in_handshake: bool,
     pub(super) places: Places,
     pub(super) admission: Arc<Admission>,
@@ -160,8 +159,8 @@ pub struct Session {
     reply: Option<Reply>,
     pub(super) record: Draft,
     /// What went wrong outside TLS.
-    note: Option<Box<Refusal>>,
-    recorded: Option<Box<Record>>,
+    pub(super) note: Option<Box<Refusal>>,
+    pub(super) recorded: Option<Box<Record>>,
     deadline_set: Option<Instant>,
     /// Output for the client that waits for company.
     pub(super) held_back: Option<HeldBack>,
@@ -271,6 +270,13 @@ impl Session {
             Stage::Relay => Class::Relay,
             Stage::Dialing(_) | Stage::Lingering { .. } | Stage::Closed => Class::Overhead,
         }
+    }
+
+    /// Whether it goes on before the client has said anything: without TLS a backend may be the
+    /// first to speak.
+    #[must_use]
+    pub fn begins_by_itself(&self) -> bool {
+        self.tls.is_in_clear()
     }
 
     /// Whether the ClientHello is still waited for.
@@ -483,62 +489,6 @@ impl Session {
         }
     }
 
-    /// Ends the session by a rule while its TLS side can still say why.
-    pub(super) fn end_tls(&mut self, turn: &mut Turn<'_>, rule: &'static Rule, reason: String) {
-        self.tls.end(turn.member, rule, reason);
-        self.finish(turn, closer(rule));
-    }
-
-    /// Ends an established connection by a rule. The client is told that it has everything only
-    /// when nothing was on its way.
-    pub(super) fn end_relay(&mut self, turn: &mut Turn<'_>, rule: &'static Rule, reason: String) {
-        let more_comes = self.backend.as_ref().is_some_and(Endpoint::may_read)
-            || self.backend_tls.as_ref().is_some_and(|tls| tls.holds_input());
-        if (self.tls.output().is_empty() || self.holds_back()) && !more_comes {
-            self.tls.send_close_notify(turn.member);
-        }
-        self.note(rule, reason);
-        self.finish(turn, closer(rule));
-    }
-
-    /// Remembers what went wrong outside TLS; the first word counts.
-    pub(super) fn note(&mut self, rule: &'static Rule, reason: String) {
-        if self.note.is_none() {
-            let mut refusal = rule.refusal(reason);
-            refusal.alert_sent = None;
-            self.note = Some(Box::new(refusal));
-            self.record.outcome = rule.outcome;
-        }
-    }
-
-    /// Writes the record, drops the backend and starts the orderly end of the client's side.
-    pub(super) fn finish(&mut self, turn: &mut Turn<'_>, close_by: &'static str) {
-        if matches!(self.stage, Stage::Lingering { .. } | Stage::Closed) {
-            return;
-        }
-        turn.ledger.turn(Class::Overhead);
-        self.leave_handshake();
-        self.places.leave_hello();
-        if let Some(backend) = self.backend.take() {
-            // A backend that was not told of an orderly end must not take the data for complete.
-            if !backend.write_is_shut() || self.pending_to_backend() > 0 {
-                backend.reset_on_close();
-            }
-        }
-        self.to_backend.clear();
-        self.backend_tls = None;
-        let mut record = Box::new(self.record.finish(turn.member.name()));
-        record.refusal = self.note.take().map(|note| *note);
-        self.tls.describe(&mut record);
-        record.duration = self.accepted.elapsed();
-        record.close_by = Some(close_by);
-        if record.outcome == Outcome::Noise {
-            record.offer = None;
-        }
-        self.recorded = Some(record);
-        self.stage = Stage::Lingering { until: turn.now + LINGER, read_away: 0 };
-    }
-
     /// Whether nothing is left to wait for: the client has said that it sends no more, and nothing
     /// of it is unread, which closing would answer with a reset. Closing then is all that is to be
     /// done; it sends our FIN.
@@ -580,14 +530,5 @@ impl Drop for Session {
         if let Some(service) = &self.service {
             service.open.fetch_sub(1, Ordering::Relaxed);
         }
-    }
-}
-
-/// Who ended a connection that ends by this rule.
-pub(super) fn closer(rule: &Rule) -> &'static str {
-    match rule.fault {
-        rules::fault::PEER => "client",
-        rules::fault::BACKEND => "backend",
-        _ => "us",
     }
 }

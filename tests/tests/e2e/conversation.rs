@@ -1,0 +1,62 @@
+//! Connections that go on for a while, and what wakes an event loop for them.
+
+use std::io::Write;
+
+use adjunct_tests::backend::Backend;
+use adjunct_tests::client::stock::{Client, Tls};
+use adjunct_tests::daemon::Daemon;
+use adjunct_tests::scene::NAME;
+use adjunct_tests::{adjunct, rig, wait_until};
+
+/// Sockets that wake the only event loop at once: those in the epoll instance that another one
+/// watches (`/proc/PID/fdinfo`). Its waker is not counted.
+fn urgent(daemon: &Daemon<2>) -> usize {
+    let directory = format!("/proc/{}/fd", daemon.id());
+    let is_epoll = |entry: &std::fs::DirEntry| {
+        std::fs::read_link(entry.path()).is_ok_and(|to| to.ends_with("anon_inode:[eventpoll]"))
+    };
+    let watched: Vec<(u32, Vec<u32>)> = std::fs::read_dir(directory)
+        .unwrap()
+        .map(Result::unwrap)
+        .filter(is_epoll)
+        .map(|entry| {
+            let number = entry.file_name();
+            let number = number.to_str().unwrap();
+            let info = format!("/proc/{}/fdinfo/{number}", daemon.id());
+            let info = std::fs::read_to_string(info).unwrap();
+            let target = |line: &str| {
+                line.strip_prefix("tfd:")?.split_whitespace().next()?.parse::<u32>().ok()
+            };
+            (number.parse().unwrap(), info.lines().filter_map(target).collect())
+        })
+        .collect();
+    let inner =
+        |(own, _): &&(u32, Vec<u32>)| watched.iter().any(|(_, others)| others.contains(own));
+    watched.iter().filter(inner).map(|(_, sockets)| sockets.len() - 1).sum()
+}
+
+fn ping(tls: &Tls) {
+    let mut stream = tls;
+    stream.write_all(b"ping").unwrap();
+    assert_eq!(tls.read_some(4).unwrap(), b"ping");
+}
+
+#[test]
+fn a_conversation_wakes_its_event_loop_at_once_and_a_short_request_does_not() {
+    let backend = Backend::echo();
+    let plan = rig::Plan { workers: Some(1), ..rig::Plan::default() };
+    let rig = rig::Rig::start(&adjunct!(), backend.address, &plan);
+    let client = Client::new(&rig.pki);
+    let tls = client.connect(rig.ec(), NAME).unwrap();
+    ping(&tls);
+    assert_eq!(urgent(&rig.daemon), 0, "one request may have been all");
+    (0..8).for_each(|_| ping(&tls));
+    assert_eq!(urgent(&rig.daemon), 2, "its socket and that of its backend");
+    let short = client.connect(rig.ec(), NAME).unwrap();
+    ping(&short);
+    assert_eq!(urgent(&rig.daemon), 2);
+    assert_eq!(short.talk(b"").unwrap(), b"");
+    assert_eq!(tls.talk(b"bye").unwrap(), b"bye");
+    wait_until("nobody is left to be watched", || urgent(&rig.daemon) == 0);
+    rig.daemon.stop();
+}
