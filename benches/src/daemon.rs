@@ -58,6 +58,8 @@ pub struct Setting<'a> {
     pub cards: Cards<'a>,
     /// `ecdsa` of `[route]`; RSA always goes to the cards.
     pub ecdsa: &'a str,
+    /// `tls` of the service.
+    pub tls: &'a str,
     /// `versions` of the service.
     pub versions: Vec<&'a str>,
     /// `tickets` of the service.
@@ -103,6 +105,7 @@ impl<'a> Setting<'a> {
             provider: "host",
             cards: Cards::Standard,
             ecdsa: "cex",
+            tls: "on",
             versions: vec!["1.3"],
             tickets: 0,
             session_cache: 0,
@@ -143,8 +146,9 @@ impl<'a> Setting<'a> {
             .collect();
         text + &format!(
             "[[service]]\nname = \"bench\"\nlisten = \"{address}\"\nbackend = \"{}\"\n\
-             cert = [{}]\ntickets = {}\nsession_cache = {}\nversions = {:?}\n",
+             tls = \"{}\"\ncert = [{}]\ntickets = {}\nsession_cache = {}\nversions = {:?}\n",
             self.backend,
+            self.tls,
             certificates.join(", "),
             self.tickets,
             self.session_cache,
@@ -327,6 +331,7 @@ mod tests {
             provider: "portable",
             cards: Cards::Of(vec![("CEX8A", "single"), ("CEX8C", "auto")]),
             ecdsa: "cpacf",
+            tls: "off",
             versions: vec!["1.2", "1.3"],
             tickets: 2,
             issued: vec![&rsa, &rsa],
@@ -343,6 +348,7 @@ mod tests {
             "{ cert = \"cert1.pem\", key = \"key1.pem\" }]",
             "versions = [\"1.2\", \"1.3\"]",
             "tickets = 2\n",
+            "tls = \"off\"",
         ] {
             assert!(text.contains(line), "{line} in\n{text}");
         }

@@ -76,6 +76,7 @@ impl Peer {
     /// Whom established connections are with.
     pub(super) fn target(&self, address: &str, shape: Shape) -> Result<Target, Failure> {
         Ok(Target {
+            in_clear: false,
             server_name: self.server_name.clone(),
             ca: self.ca()?,
             shape,

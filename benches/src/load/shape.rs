@@ -100,7 +100,7 @@ pub struct Shape {
 }
 
 /// What a handshake came to.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
 pub struct Facts {
     /// Version.
     pub version: Option<ProtocolVersion>,

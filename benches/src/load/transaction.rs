@@ -160,7 +160,7 @@ impl Client {
         self.received = 0;
         let buffers = std::mem::take(&mut self.buffers);
         let to = (plan.address, &plan.name);
-        let wire = Wire::connect(to, &self.config, number, buffers, registry)?;
+        let wire = Wire::connect(to, Some(&self.config), number, buffers, registry)?;
         self.wire = Some(wire);
         // On loopback the connection is there already.
         self.advance(plan, None).map(drop)

@@ -1,4 +1,5 @@
-//! One non-blocking TLS connection of a client.
+//! One non-blocking TLS connection of a client; without TLS, if it is told so, to see what that
+//! costs.
 //!
 //! Invariants: the socket is watched edge by edge, so that [`Wire::pump`] goes on until the kernel
 //! has nothing more; plaintext is handed over where rustls has it, without another copy; buffers
@@ -50,7 +51,8 @@ impl Buffers {
 /// A connection.
 pub struct Wire {
     socket: TcpStream,
-    tls: UnbufferedClientConnection,
+    /// None where bytes go as they are.
+    tls: Option<UnbufferedClientConnection>,
     buffers: Buffers,
     /// What of the inbox is not processed.
     head: usize,
@@ -75,13 +77,13 @@ impl std::fmt::Debug for Wire {
 }
 
 impl Wire {
-    /// Begins to connect, as the connection of this number.
+    /// Begins to connect, as the connection of this number; without a configuration in clear.
     ///
     /// # Errors
     /// Those of the system and of rustls.
     pub fn connect(
         to: (SocketAddr, &ServerName<'static>),
-        config: &Arc<ClientConfig>,
+        config: Option<&Arc<ClientConfig>>,
         number: u64,
         buffers: Buffers,
         registry: (&Registry, Token),
@@ -89,7 +91,8 @@ impl Wire {
         let mut socket = socket(to.0, number)?;
         let interest = Interest::READABLE | Interest::WRITABLE;
         registry.0.register(&mut socket, registry.1, interest)?;
-        let tls = UnbufferedClientConnection::new(Arc::clone(config), to.1.clone())?;
+        let tls = config.map(|c| UnbufferedClientConnection::new(Arc::clone(c), to.1.clone()));
+        let tls = tls.transpose()?;
         let mut buffers = buffers;
         buffers.outbox.clear();
         Ok(Self {
@@ -134,9 +137,15 @@ impl Wire {
         &mut self,
         on_data: &mut impl FnMut(&[u8]) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
+        let Some(tls) = &mut self.tls else {
+            self.established = true;
+            let incoming = &self.buffers.inbox[self.head..self.tail];
+            (self.head, self.tail) = (0, 0);
+            return if incoming.is_empty() { Ok(()) } else { on_data(incoming) };
+        };
         loop {
             let incoming = &mut self.buffers.inbox[self.head..self.tail];
-            let UnbufferedStatus { mut discard, state } = self.tls.process_tls_records(incoming);
+            let UnbufferedStatus { mut discard, state } = tls.process_tls_records(incoming);
             let mut again = true;
             match state? {
                 ConnectionState::ReadTraffic(mut traffic) => {
@@ -221,8 +230,12 @@ impl Wire {
     /// # Errors
     /// The handshake is not complete, or the connection is closed.
     pub fn send(&mut self, plaintext: &[u8]) -> Result<(), Fault> {
+        let Some(tls) = &mut self.tls else {
+            self.buffers.outbox.extend_from_slice(plaintext);
+            return Ok(());
+        };
         let room = plaintext.len() + (plaintext.len() / 16_000 + 1) * OVERHEAD;
-        let state = self.tls.process_tls_records(&mut self.buffers.inbox[self.head..self.tail]);
+        let state = tls.process_tls_records(&mut self.buffers.inbox[self.head..self.tail]);
         match state.state? {
             ConnectionState::WriteTraffic(mut traffic) => {
                 append(&mut self.buffers.outbox, room, |out| {
@@ -238,7 +251,8 @@ impl Wire {
     /// # Errors
     /// The handshake is not complete.
     pub fn close_notify(&mut self) -> Result<(), Fault> {
-        let state = self.tls.process_tls_records(&mut self.buffers.inbox[self.head..self.tail]);
+        let Some(tls) = &mut self.tls else { return Ok(()) };
+        let state = tls.process_tls_records(&mut self.buffers.inbox[self.head..self.tail]);
         match state.state? {
             ConnectionState::WriteTraffic(mut traffic) => {
                 append(&mut self.buffers.outbox, OVERHEAD, |out| {
@@ -261,15 +275,17 @@ impl Wire {
         self.established
     }
 
-    /// What the handshake came to; the key of the certificate only when `with_key`.
+    /// What the handshake came to, nothing where there was none; the key of the certificate only
+    /// when `with_key`.
     #[must_use]
     pub fn facts(&self, with_key: bool) -> Facts {
-        let leaf = self.tls.peer_certificates().and_then(<[_]>::first).filter(|_| with_key);
+        let Some(tls) = &self.tls else { return Facts::default() };
+        let leaf = tls.peer_certificates().and_then(<[_]>::first).filter(|_| with_key);
         Facts {
-            version: self.tls.protocol_version(),
-            kind: self.tls.handshake_kind(),
-            suite: self.tls.negotiated_cipher_suite().map(|suite| suite.suite()),
-            group: self.tls.negotiated_key_exchange_group().map(|group| group.name()),
+            version: tls.protocol_version(),
+            kind: tls.handshake_kind(),
+            suite: tls.negotiated_cipher_suite().map(|suite| suite.suite()),
+            group: tls.negotiated_key_exchange_group().map(|group| group.name()),
             key: leaf.and_then(key_of),
         }
     }

@@ -19,11 +19,13 @@ pub enum Way {
     Cards,
     /// No card and no fiber: the host signs in the thread of the event loop.
     Inline,
+    /// Without TLS: what a relay costs.
+    Plain,
 }
 
 impl Way {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Standard, Self::Cards, Self::Inline];
+    pub const ALL: [Self; 4] = [Self::Standard, Self::Cards, Self::Inline, Self::Plain];
 
     /// What tables call it.
     #[must_use]
@@ -32,6 +34,7 @@ impl Way {
             Self::Standard => ADJUNCT,
             Self::Cards => "adjunct-cards",
             Self::Inline => "adjunct-inline",
+            Self::Plain => "adjunct-plain",
         }
     }
 
@@ -42,6 +45,7 @@ impl Way {
             Self::Standard => "fibers, keys and simulated cards as by default",
             Self::Cards => "ECDSA keys on cards (`[route] ecdsa = \"cex\"`)",
             Self::Inline => "`offload = \"inline\"`, cards offline, the host signs",
+            Self::Plain => "without TLS (`tls = \"off\"`), clients too: what is left is relaying",
         }
     }
 
@@ -53,6 +57,7 @@ impl Way {
             Self::Standard => true,
             Self::Cards => full && ecdsa,
             Self::Inline => full,
+            Self::Plain => matches!(scenario.work, Work::Down | Work::Up),
         }
     }
 }
@@ -102,7 +107,7 @@ impl Contender {
     pub fn start(&self, site: &Site<'_>) -> Result<Running, Failure> {
         Ok(match self {
             Self::Ours { way, program } => {
-                Running::Ours(Daemon::start(program, &setting(*way, site))?)
+                Running::Ours(Daemon::start(program, &setting(*way, site))?, *way)
             }
             Self::Theirs { definition, program } => {
                 Running::Theirs(Peer::start(definition, program, site)?)
@@ -125,6 +130,7 @@ pub fn setting<'a>(way: Way, site: &Site<'a>) -> Setting<'a> {
     match way {
         Way::Standard => {}
         Way::Cards => setting.ecdsa = "cex",
+        Way::Plain => setting.tls = "off",
         Way::Inline => {
             setting.offload = "inline";
             setting.cards = Cards::None;
@@ -136,8 +142,8 @@ pub fn setting<'a>(way: Way, site: &Site<'a>) -> Setting<'a> {
 /// A server that runs.
 #[derive(Debug)]
 pub enum Running {
-    /// Adjunct.
-    Ours(Daemon),
+    /// Adjunct, in one of its ways.
+    Ours(Daemon, Way),
     /// A peer.
     Theirs(Peer),
 }
@@ -147,16 +153,22 @@ impl Running {
     #[must_use]
     pub fn address(&self) -> std::net::SocketAddr {
         match self {
-            Self::Ours(daemon) => daemon.address,
+            Self::Ours(daemon, _) => daemon.address,
             Self::Theirs(peer) => peer.address,
         }
+    }
+
+    /// Whether its clients do not speak TLS.
+    #[must_use]
+    pub fn is_in_clear(&self) -> bool {
+        matches!(self, Self::Ours(_, Way::Plain))
     }
 
     /// The process that has started all others of it.
     #[must_use]
     pub fn id(&self) -> u32 {
         match self {
-            Self::Ours(daemon) => daemon.id(),
+            Self::Ours(daemon, _) => daemon.id(),
             Self::Theirs(peer) => peer.id(),
         }
     }

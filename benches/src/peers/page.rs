@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 
 use super::definition::Definition;
-use super::rounds::{HOST_RATIO, RATIO};
+use super::rounds::{ADDS, HOST_RATIO, RATIO};
 use super::scenario::{
-    BUSY, Effort, IDLE_KIB, RESIDENT, STORM_P99, Scenario, TARGETS, TOTAL, Target, Work,
+    BUSY, Effort, IDLE_KIB, RESIDENT, STORM_P99, Scenario, TARGETS, TLS_ADDS_US, TOTAL, Target,
+    Work,
 };
 use super::{ADJUNCT, contender::Way};
 use crate::Failure;
@@ -309,16 +310,24 @@ fn targets(summary: &Summary) -> String {
     if let Some(measured) = summary.cell(&idle).and_then(|cell| cell.value(RESIDENT)) {
         rows.push(target_row([&idle, "–", RESIDENT], measured, IDLE_KIB, 1));
     }
+    for scenario in ["bulk-down", "bulk-up"] {
+        let plain = Way::Plain.name();
+        let cell = format!("{scenario}.{plain}");
+        if let Some(measured) = summary.cell(&cell).and_then(|cell| cell.value(ADDS)) {
+            rows.push(target_row([&cell, plain, ADDS], measured, (TLS_ADDS_US, TLS_ADDS_US), 1));
+        }
+    }
     if rows.len() == 1 {
         return String::new();
     }
     let mut text = "## Against the targets\n\nOurs over theirs; `".to_owned();
     let _ = writeln!(
         text,
-        "{}` is our own daemon without cards and fibers. A verdict needs {ROUNDS_MIN} rounds, all \
-         of them on one side: *reached* when the greatest is no more than the limit, *missed* when \
-         the least is more.\n",
-        Way::Inline.name()
+        "{}` is our own daemon without cards and fibers, `{}` is it without TLS, and `{ADDS}` what \
+         TLS adds to that. A verdict needs {ROUNDS_MIN} rounds, all of them on one side: *reached* \
+         when the greatest is no more than the limit, *missed* when the least is more.\n",
+        Way::Inline.name(),
+        Way::Plain.name()
     );
     text.push_str(&markdown::plain(&rows));
     text.push('\n');

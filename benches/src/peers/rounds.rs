@@ -129,7 +129,11 @@ pub const RATIO: &str = "adjunct_ratio";
 /// Ours without the threads of simulated cards over theirs.
 pub const HOST_RATIO: &str = "adjunct_host_ratio";
 
-/// Gives each run the ratio of our run of the same round to it.
+/// What ours has cost more than theirs.
+pub const ADDS: &str = "adjunct_adds_us";
+
+/// Gives each run the ratio of our run of the same round to it, and that of our relay without TLS
+/// the difference too.
 fn add_ratios(scenario: &Scenario, runs: &mut [Round]) {
     let name = format!("{}.{}", scenario.id, Way::Standard.name());
     let Some(ours) = runs.iter().find(|run| run.cell == name).map(|run| run.values.clone()) else {
@@ -144,6 +148,11 @@ fn add_ratios(scenario: &Scenario, runs: &mut [Round]) {
             {
                 run.values.insert(ratio.to_owned(), ours / theirs);
             }
+        }
+        if run.cell.ends_with(Way::Plain.name())
+            && let (Some(ours), Some(plain)) = (ours.get(TOTAL), run.values.get(TOTAL))
+        {
+            run.values.insert(ADDS.to_owned(), ours - plain);
         }
     }
 }
@@ -172,6 +181,19 @@ mod tests {
         assert_eq!(runs[0].values[HOST_RATIO], 0.25);
         assert!(!runs[1].values.contains_key(RATIO));
         assert!(runs[2].values.is_empty());
+    }
+
+    #[test]
+    fn what_tls_adds_is_told_beside_the_relay_without_it() {
+        let scenario = Scenario::from_str("bulk-up").unwrap();
+        let mut runs = [
+            run("bulk-up.adjunct-plain", 1, &[(TOTAL, 300.0)]),
+            run("bulk-up.adjunct", 1, &[(TOTAL, 420.0)]),
+            run("bulk-up.nginx", 1, &[(TOTAL, 900.0)]),
+        ];
+        add_ratios(&scenario, &mut runs);
+        assert_eq!(runs[0].values[ADDS], 120.0);
+        assert!(!runs[1].values.contains_key(ADDS) && !runs[2].values.contains_key(ADDS));
     }
 
     #[test]

@@ -208,6 +208,9 @@ pub const TARGETS: [Target; 10] = [
 /// Most KiB of an idle connection, and where it is to go.
 pub const IDLE_KIB: (f64, f64) = (8.0, 6.0);
 
+/// Most microseconds that TLS adds to a MiB, beside our own relay without it.
+pub const TLS_ADDS_US: f64 = 160.0;
+
 /// How much of everything there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Effort {
