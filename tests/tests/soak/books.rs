@@ -1,32 +1,77 @@
 //! What the clients saw beside what the daemon recorded, and what the daemon used meanwhile.
 //!
-//! Invariant: a client's port leads to its record. A port is used again only after the connection
-//! that had it is gone, so for each port stories and records come in the same order.
+//! Invariant: the ports of a connection lead to its record. They are used again only after it is
+//! gone, but by then neither its client nor its member need have written down what became of it: of
+//! several stories and records with the same ports each must have one that fits.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Write as _};
 use std::sync::Mutex;
+use std::time::{Duration, Instant};
 
 use adjunct_tests::record::Record;
 use adjunct_tests::rig::Rig;
 
-use super::clients::Story;
+use super::clients::{Ports, Story};
 
 /// Most faults that are kept; one is enough to end the run.
 const KEPT: usize = 20;
+/// How long a story and a record with the same ports may wait for others that fit.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 #[derive(Debug, Default)]
 pub(crate) struct Books(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    stories: HashMap<u16, VecDeque<Story>>,
-    records: HashMap<u16, VecDeque<Record>>,
+    open: HashMap<Ports, Open>,
     /// How many of each kind of client met each word.
     met: BTreeMap<(&'static str, String), u64>,
     faults: Vec<String>,
     tried_again: u64,
+    handshakes: u64,
     resumed: u64,
+}
+
+/// What is known of connections with the same ports and has found no counterpart.
+#[derive(Debug, Default)]
+struct Open {
+    stories: Vec<Story>,
+    records: Vec<Record>,
+    /// Since when there are both.
+    at_odds: Option<Instant>,
+}
+
+impl Open {
+    fn is_empty(&self) -> bool {
+        self.stories.is_empty() && self.records.is_empty()
+    }
+
+    /// Takes out a story and the record that fits it.
+    fn pair(&mut self) -> Option<(Story, Record)> {
+        let found = self.stories.iter().enumerate().find_map(|(at, story)| {
+            let fits = |record: &Record| story.unexpected.is_some() || story.allows(word(record));
+            Some((at, self.records.iter().position(fits)?))
+        });
+        if let Some((story, record)) = found {
+            return Some((self.stories.remove(story), self.records.remove(record)));
+        }
+        let both = !self.stories.is_empty() && !self.records.is_empty();
+        self.at_odds = both.then(|| self.at_odds.unwrap_or_else(Instant::now));
+        None
+    }
+}
+
+/// What a record says in one word: the rule, or the outcome where there is none.
+fn word(record: &Record) -> &str {
+    let rule = record.text("rule");
+    if rule.is_empty() { record.outcome() } else { rule }
+}
+
+/// The ports of a record: the client's and ours.
+fn ports(record: &Record) -> Option<Ports> {
+    let port = |field: &str| record.text(field).rsplit(':').next()?.parse().ok();
+    Some((port("peer")?, port("local")?))
 }
 
 impl Books {
@@ -35,9 +80,9 @@ impl Books {
         let mut state = self.0.lock().unwrap();
         match story {
             Ok(story) => {
-                let port = story.port;
-                state.stories.entry(port).or_default().push_back(story);
-                state.pair(port);
+                let ports = story.ports;
+                state.open.entry(ports).or_default().stories.push(story);
+                state.pair(ports);
             }
             Err(fault) => state.fault(fault),
         }
@@ -47,16 +92,22 @@ impl Books {
     pub(crate) fn take(&self, records: Vec<Record>) {
         let mut state = self.0.lock().unwrap();
         for record in records {
-            let port = record.text("peer").rsplit(':').next().and_then(|port| port.parse().ok());
-            let Some(port) = port else {
-                state.fault(format!("a record without a peer: {}", record.to_text()));
+            let Some(ports) = ports(&record) else {
+                state.fault(format!("a record without addresses: {}", record.to_text()));
                 continue;
             };
             state.tried_again += u64::from(record.number("key_op.tries") > 1);
+            state.handshakes += u64::from(!record.version().is_empty());
             state.resumed += u64::from(record.resumed());
-            state.records.entry(port).or_default().push_back(record);
-            state.pair(port);
+            state.open.entry(ports).or_default().records.push(record);
+            state.pair(ports);
         }
+        state.look_for_odds();
+    }
+
+    /// Handshakes that were completed so far.
+    pub(crate) fn handshakes(&self) -> u64 {
+        self.0.lock().unwrap().handshakes
     }
 
     /// Nothing unexpected so far.
@@ -67,7 +118,7 @@ impl Books {
     /// Every story has its record and every record its story, or something is wrong already.
     pub(crate) fn settled(&self) -> bool {
         let state = self.0.lock().unwrap();
-        !state.faults.is_empty() || (state.stories.is_empty() && state.records.is_empty())
+        !state.faults.is_empty() || state.open.is_empty()
     }
 
     #[track_caller]
@@ -75,8 +126,7 @@ impl Books {
         let state = self.0.lock().unwrap();
         let faults = state.faults.join("\n\n");
         assert!(state.faults.is_empty(), "{} unexplained:\n{faults}", state.faults.len());
-        assert!(state.stories.is_empty(), "no record for {:?}", state.stories.values());
-        assert!(state.records.is_empty(), "nobody made {:?}", state.records.values());
+        assert!(state.open.is_empty(), "without a counterpart: {:?}", state.open.values());
     }
 
     /// Kinds of clients and what became of them.
@@ -89,37 +139,38 @@ impl Books {
             let _ = writeln!(out, "{kind:<18} {word:<18} {count:>8}");
             total += count;
         }
-        let (again, resumed) = (state.tried_again, state.resumed);
-        let _ =
-            write!(out, "{total} connections, {resumed} resumed, {again} with more than one try");
+        let State { handshakes, resumed, tried_again, .. } = &*state;
+        let _ = write!(
+            out,
+            "{total} connections, {handshakes} handshakes, {resumed} of them resumed, \
+             {tried_again} with more than one try"
+        );
         out
     }
 }
 
 impl State {
-    fn pair(&mut self, port: u16) {
-        let story = self.stories.get_mut(&port).and_then(VecDeque::pop_front);
-        let record = self.records.get_mut(&port).and_then(VecDeque::pop_front);
-        match (story, record) {
-            (Some(story), Some(record)) => {
-                let rule = record.text("rule");
-                let word = if rule.is_empty() { record.outcome() } else { rule };
-                if story.unexpected.is_some() || !story.allowed.contains(&word) {
-                    self.fault(format!("{story:?}\n  record {}", record.to_text()));
-                }
-                *self.met.entry((story.kind, word.to_owned())).or_default() += 1;
-                self.stories.retain(|_, stories| !stories.is_empty());
-                self.records.retain(|_, records| !records.is_empty());
+    fn pair(&mut self, ports: Ports) {
+        while let Some((story, record)) = self.open.get_mut(&ports).and_then(Open::pair) {
+            if story.unexpected.is_some() {
+                self.fault(format!("{story:?}\n  record {}", record.to_text()));
             }
-            (story, record) => {
-                if let Some(story) = story {
-                    self.stories.entry(port).or_default().push_front(story);
-                }
-                if let Some(record) = record {
-                    self.records.entry(port).or_default().push_front(record);
-                }
-            }
+            *self.met.entry((story.kind, word(&record).to_owned())).or_default() += 1;
         }
+        if self.open.get(&ports).is_some_and(Open::is_empty) {
+            self.open.remove(&ports);
+        }
+    }
+
+    /// What does not fit by now will not.
+    fn look_for_odds(&mut self) {
+        let is_odd = |open: &&Open| open.at_odds.is_some_and(|since| since.elapsed() > PATIENCE);
+        let tell = |open: &Open| {
+            let records: Vec<String> = open.records.iter().map(Record::to_text).collect();
+            format!("{:?}\n  records {}", open.stories, records.join("\n  "))
+        };
+        let odds: Vec<String> = self.open.values().filter(is_odd).map(tell).collect();
+        odds.into_iter().for_each(|odd| self.fault(odd));
     }
 
     fn fault(&mut self, fault: String) {

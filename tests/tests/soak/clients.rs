@@ -38,16 +38,26 @@ impl Dice {
     }
 }
 
+/// The ports of a connection: the client's and the daemon's.
+pub(crate) type Ports = (u16, u16);
+
 /// What one connection came to, seen from the client.
 #[derive(Debug)]
 pub(crate) struct Story {
-    /// Its own port, by which the record is found.
-    pub(crate) port: u16,
+    /// By which the record is found.
+    pub(crate) ports: Ports,
     pub(crate) kind: &'static str,
     /// Words of which the record must have one: the rule, or the outcome where there is none.
     pub(crate) allowed: &'static [&'static str],
     /// What the client did not expect.
     pub(crate) unexpected: Option<String>,
+}
+
+impl Story {
+    /// Whether the record may have this word.
+    pub(crate) fn allows(&self, word: &str) -> bool {
+        self.allowed.contains(&word)
+    }
 }
 
 /// A kind of client, and how often it comes in a hundred.
@@ -106,7 +116,7 @@ impl Clients {
         };
         let address = self.addresses[dice.roll(2)];
         let socket = TcpStream::connect(address).map_err(|e| format!("{kind}: connect: {e}"))?;
-        let port = socket.local_addr().map_err(|e| e.to_string())?.port();
+        let ports = (socket.local_addr().map_err(|e| e.to_string())?.port(), address.port());
         let (allowed, unexpected) = match run(self, dice, socket) {
             Ok(allowed) => (allowed, None),
             Err(error) if dark() && error.to_string().contains("InternalError") => {
@@ -114,7 +124,7 @@ impl Clients {
             }
             Err(error) => (&[][..], Some(error.to_string())),
         };
-        Ok(Story { port, kind, allowed, unexpected })
+        Ok(Story { ports, kind, allowed, unexpected })
     }
 
     fn full(&self, _: &mut Dice, socket: TcpStream) -> io::Result<Words> {

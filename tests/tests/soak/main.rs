@@ -2,7 +2,9 @@
 //!
 //! `ADJUNCT_SOAK=30m cargo test -p adjunct-tests --test soak -- --nocapture` runs it for as long;
 //! without the variable it takes ten seconds, as part of the ordinary suite. `ADJUNCT_SOAK_SEED`
-//! repeats the decisions of a run.
+//! repeats the decisions of a run. `ADJUNCT_SOAK_CLIENTS=256` sets how many clients there are at a
+//! time, and `ADJUNCT_SOAK_HANDSHAKES=1000000` how many handshakes there must have been at least
+//! when it ends.
 //!
 //! What must hold: each client's result is one that it could expect; each connection has exactly
 //! one record, and the record says what happened; memory, descriptors and threads stay flat
@@ -27,7 +29,7 @@ use adjunct_tests::{adjunct, wait_until};
 use books::{Books, Sample, judge};
 use clients::{Clients, Dice};
 
-/// Clients at once.
+/// Clients at once when nobody asks for more.
 const CLIENTS: u64 = 16;
 /// How long it takes when nobody asks for more.
 const SMOKE: Duration = Duration::from_secs(10);
@@ -64,7 +66,9 @@ impl Run {
 #[test]
 fn mixed_load_and_failing_cards_leave_nothing_unexplained_and_nothing_behind() {
     let (length, seed) = (length(), seed());
-    println!("soak of {length:?}, ADJUNCT_SOAK_SEED={seed}");
+    let clients = number("ADJUNCT_SOAK_CLIENTS").unwrap_or(CLIENTS);
+    let handshakes = number("ADJUNCT_SOAK_HANDSHAKES").unwrap_or_default();
+    println!("soak of {length:?} with {clients} clients, ADJUNCT_SOAK_SEED={seed}");
     let echo = Backend::echo();
     let plan = Plan {
         route: "verify = \"all\"",
@@ -81,7 +85,7 @@ fn mixed_load_and_failing_cards_leave_nothing_unexplained_and_nothing_behind() {
     };
     // A few first: what they leave is where the daemon begins.
     std::thread::scope(|scope| {
-        for number in 1..=CLIENTS {
+        for number in 1..=clients {
             let clients = Clients::new(&rig.pki, rig.daemon.addresses);
             let (books, mut dice) = (&run.books, Dice::new(seed.wrapping_sub(number)));
             scope.spawn(move || (0..2).for_each(|_| books.note(clients.one(&mut dice, || false))));
@@ -91,7 +95,7 @@ fn mixed_load_and_failing_cards_leave_nothing_unexplained_and_nothing_behind() {
     let base = Sample::of(&rig);
     let mut samples = Vec::new();
     std::thread::scope(|scope| {
-        for number in 1..=CLIENTS {
+        for number in 1..=clients {
             let clients = Clients::new(&rig.pki, rig.daemon.addresses);
             let (run, mut dice) = (&run, Dice::new(seed.wrapping_add(number)));
             scope.spawn(move || {
@@ -104,7 +108,8 @@ fn mixed_load_and_failing_cards_leave_nothing_unexplained_and_nothing_behind() {
         }
         let injector = scope.spawn(|| break_and_repair(&rig, &run, Dice::new(seed ^ 0xcafe)));
         let until = Instant::now() + length;
-        while Instant::now() < until && !injector.is_finished() && run.books.calm() {
+        let goes_on = || Instant::now() < until || run.books.handshakes() < handshakes;
+        while goes_on() && !injector.is_finished() && run.books.calm() {
             std::thread::sleep(LOOK);
             samples.push(Sample::of(&rig));
             run.books.take(rig.records());
@@ -192,9 +197,14 @@ fn length() -> Duration {
     }
 }
 
+/// A whole number in the environment.
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var(name).ok()?;
+    Some(text.parse().unwrap_or_else(|_| panic!("{name} is a whole number, not {text:?}")))
+}
+
 fn seed() -> u64 {
-    let given = std::env::var("ADJUNCT_SOAK_SEED").ok().and_then(|text| text.parse().ok());
-    given.unwrap_or_else(|| {
+    number("ADJUNCT_SOAK_SEED").unwrap_or_else(|| {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
         now.as_secs() % 1_000_000
     })
