@@ -249,6 +249,16 @@ impl Daemon {
         account_at(&self.socket())
     }
 
+    /// What its cards have done in batches; none where no card works so.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn batches(&self) -> Result<Option<Batches>, Failure> {
+        let answer = self.ask("cards")?.ok_or("the daemon does not tell its cards")?;
+        let cards = answer.as_array().into_iter().flatten().filter(|row| row["domain"].is_null());
+        Ok(cards.filter_map(Batches::of).reduce(Batches::and))
+    }
+
     /// What the status socket answers to a question; none when it does not know it.
     ///
     /// # Errors
@@ -261,6 +271,38 @@ impl Daemon {
     #[must_use]
     pub fn socket(&self) -> PathBuf {
         self.directory.path().join("admin")
+    }
+}
+
+/// Batches of cards, and the requests in them.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Batches {
+    batches: f64,
+    requests: f64,
+}
+
+impl Batches {
+    /// Those of a card, which tells batches of one, two and so on requests.
+    #[must_use]
+    pub fn of(card: &serde_json::Value) -> Option<Self> {
+        let by_size = card["engine"]["batches"].as_array()?;
+        let counts = by_size.iter().map(|count| count.as_f64().unwrap_or_default());
+        let sums = (1_u32..).zip(counts).map(|(size, count)| (count, count * f64::from(size)));
+        let sum = sums.fold((0.0, 0.0), |sum, one| (sum.0 + one.0, sum.1 + one.1));
+        Some(Self { batches: sum.0, requests: sum.1 })
+    }
+
+    /// Those of two cards together.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self { batches: self.batches + other.batches, requests: self.requests + other.requests }
+    }
+
+    /// Requests in a batch since `before`; none where there was no batch.
+    #[must_use]
+    pub fn fill(self, before: Self) -> Option<f64> {
+        let (batches, requests) = (self.batches - before.batches, self.requests - before.requests);
+        (batches > 0.0).then(|| requests / batches)
     }
 }
 
@@ -316,6 +358,18 @@ mod tests {
         let patience = Duration::from_millis(50);
         let error = ask_within(patience, &path, "members").unwrap_err().to_string();
         assert!(error.contains("`members`"), "{error}");
+    }
+
+    #[test]
+    fn the_fill_is_of_the_batches_since_then() {
+        let card = |counts: [u64; 4]| {
+            Batches::of(&serde_json::json!({ "engine": { "batches": counts } })).unwrap()
+        };
+        let before = card([10, 0, 0, 5]).and(card([1, 0, 0, 0]));
+        let after = card([11, 0, 0, 6]).and(card([1, 1, 0, 0]));
+        assert_eq!(after.fill(before), Some(7.0 / 3.0));
+        assert_eq!(before.fill(before), None);
+        assert_eq!(Batches::of(&serde_json::json!({ "engine": "single" })), None);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use adjunct_bench::outcome::Outcome;
 use adjunct_bench::peers::contender::{Contender, Running, Way};
 use adjunct_bench::peers::definition::{self, Definition};
 use adjunct_bench::peers::rounds::{self, Arena, RATIO};
-use adjunct_bench::peers::scenario::{Effort, Scenario, TOTAL};
+use adjunct_bench::peers::scenario::{Effort, FILL, Scenario, TOTAL};
 use adjunct_bench::peers::server::{self, Site};
 use adjunct_bench::pki::Issued;
 use adjunct_bench::report::Round;
@@ -76,6 +76,7 @@ fn shapes(key: KeyKind) -> [Shape; 4] {
 
 fn moves_data(server: &Running, direction: Direction) {
     let mut target = Target::new(server.address());
+    target.in_clear = server.is_in_clear();
     target.deadline = PATIENCE;
     let mut load = BulkLoad::new(target, direction);
     load.connections = 2;
@@ -152,6 +153,28 @@ fn example() -> Definition {
 #[test]
 fn the_daemon_does_the_work() {
     does_the_work(&daemon());
+}
+
+#[test]
+fn the_daemon_without_tls_moves_data() {
+    let processors = clock::processors().unwrap();
+    let issued = Issued::new(KeyKind::P256).unwrap();
+    let backend = backend(&[]).unwrap();
+    let site = Site { issued: &issued, backend, workers: 1, processors: &processors };
+    let server = ours(Way::Plain).start(&site).unwrap();
+    assert!(server.is_in_clear());
+    moves_data(&server, Direction::Down);
+    moves_data(&server, Direction::Up);
+}
+
+#[test]
+fn batches_are_as_full_as_the_load_makes_them() {
+    let runs = run("load-1", Effort::LEAST, &[daemon(), ours(Way::Single), ours(Way::Inline)]);
+    let fills: Vec<_> = runs.iter().map(|run| run.values.get(FILL).copied()).collect();
+    assert!(runs.iter().all(|run| run.failed.is_none()), "{runs:?}");
+    // A processor without a vector unit has no batches.
+    assert!([Some(1.0), None].contains(&fills[0]), "one client is never in company: {fills:?}");
+    assert_eq!(fills[1..], [None, None]);
 }
 
 #[test]

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use super::matrix::Cell;
 use crate::cpu::{self, Usage};
-use crate::daemon::{CARD_THREADS, Daemon, Setting};
+use crate::daemon::{Batches, CARD_THREADS, Daemon, Setting};
 use crate::load::{
     HandshakeLoad, Kind, LatencyLoad, Moment, Pace, Shape, Stop, StormLoad, Target, Version,
     handshake,
@@ -100,8 +100,8 @@ impl Reading {
 struct Counters {
     functions: BTreeMap<String, f64>,
     requests: f64,
-    /// Batches, and requests that went in them; none where no card does batches.
-    batches: Option<[f64; 2]>,
+    /// None where no card does batches.
+    batches: Option<Batches>,
     loops: BTreeMap<String, f64>,
 }
 
@@ -228,11 +228,8 @@ fn counters(daemon: &Daemon) -> Result<Counters, Failure> {
     }
     for row in rows("cards")?.iter().filter(|row| row["domain"].is_null()) {
         reading.requests += row["requests"].as_f64().unwrap_or_default();
-        if let Some([batches, requests]) = batches(row) {
-            let sum = reading.batches.get_or_insert([0.0, 0.0]);
-            *sum = [sum[0] + batches, sum[1] + requests];
-        }
     }
+    reading.batches = daemon.batches()?;
     for row in rows("members")? {
         for class in ["handshake", "relay", "overhead"] {
             if let Some(spent) = row[format!("cpu_{class}_us")].as_f64() {
@@ -241,15 +238,6 @@ fn counters(daemon: &Daemon) -> Result<Counters, Failure> {
         }
     }
     Ok(reading)
-}
-
-/// Batches of a card, and requests in them: the card tells batches of one, two and so on requests.
-fn batches(card: &Value) -> Option<[f64; 2]> {
-    let by_size = card["engine"]["batches"].as_array()?;
-    let counts = by_size.iter().map(|count| count.as_f64().unwrap_or_default());
-    Some((1_u32..).zip(counts).fold([0.0, 0.0], |[batches, requests], (size, count)| {
-        [batches + count, requests + count * f64::from(size)]
-    }))
 }
 
 /// The figures of a round by its clocks.
@@ -305,10 +293,8 @@ fn per_handshake(
             values.insert(format!("calls:{function}"), each);
         }
     }
-    if let (Some(before), Some(after)) = (begin.batches, end.batches)
-        && after[0] > before[0]
-    {
-        let fill = (after[1] - before[1]) / (after[0] - before[0]);
+    let batches = end.batches.zip(begin.batches);
+    if let Some(fill) = batches.and_then(|(after, before)| after.fill(before)) {
         values.insert("batch_fill".to_owned(), fill);
     }
     Ok(())
@@ -347,13 +333,13 @@ mod tests {
         let begin = Counters {
             functions: [("KDSA".to_owned(), 10.0), ("KM".to_owned(), 1.0)].into(),
             requests: 100.0,
-            batches: Some([20.0, 60.0]),
+            batches: Batches::of(&json!({ "engine": { "batches": [0, 0, 20] } })),
             loops: [("handshake".to_owned(), 1000.0)].into(),
         };
         let end = Counters {
             functions: [("KDSA".to_owned(), 30.0), ("KM".to_owned(), 1.0)].into(),
             requests: 140.0,
-            batches: Some([30.0, 100.0]),
+            batches: Batches::of(&json!({ "engine": { "batches": [0, 0, 20, 10] } })),
             loops: [("handshake".to_owned(), 3000.0)].into(),
         };
         let mut outcome = Outcome::new("handshake", "handshakes");
@@ -375,14 +361,6 @@ mod tests {
             assert_eq!(values.get(name), Some(&expected), "{name}");
         }
         assert!(!values.contains_key("calls:KM"));
-    }
-
-    #[test]
-    fn batches_are_counted_by_their_size() {
-        let card = json!({ "engine": { "name": "batch", "batches": [3, 0, 1, 2] } });
-        assert_eq!(batches(&card), Some([6.0, 14.0]));
-        assert_eq!(batches(&json!({ "engine": { "name": "single" } })), None);
-        assert_eq!(batches(&json!({})), None);
     }
 
     #[test]

@@ -6,7 +6,7 @@ use super::ADJUNCT;
 use super::definition::Definition;
 use super::scenario::{Scenario, Work};
 use super::server::{Peer, Site};
-use crate::daemon::{Cards, Daemon, Setting};
+use crate::daemon::{Batches, Cards, Daemon, Setting};
 use crate::load::{KeyKind, Kind};
 use crate::{Failure, cpu};
 
@@ -17,6 +17,8 @@ pub enum Way {
     Standard,
     /// ECDSA keys on the cards instead of the host.
     Cards,
+    /// Cards that take one request at a time.
+    Single,
     /// No card and no fiber: the host signs in the thread of the event loop.
     Inline,
     /// Without TLS: what a relay costs.
@@ -25,7 +27,8 @@ pub enum Way {
 
 impl Way {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Standard, Self::Cards, Self::Inline, Self::Plain];
+    pub const ALL: [Self; 5] =
+        [Self::Standard, Self::Cards, Self::Single, Self::Inline, Self::Plain];
 
     /// What tables call it.
     #[must_use]
@@ -33,6 +36,7 @@ impl Way {
         match self {
             Self::Standard => ADJUNCT,
             Self::Cards => "adjunct-cards",
+            Self::Single => "adjunct-single",
             Self::Inline => "adjunct-inline",
             Self::Plain => "adjunct-plain",
         }
@@ -44,6 +48,7 @@ impl Way {
         match self {
             Self::Standard => "fibers, keys and simulated cards as by default",
             Self::Cards => "ECDSA keys on cards (`[route] ecdsa = \"cex\"`)",
+            Self::Single => "cards that take one request at a time (`engine = \"single\"`)",
             Self::Inline => "`offload = \"inline\"`, cards offline, the host signs",
             Self::Plain => "without TLS (`tls = \"off\"`), clients too: what is left is relaying",
         }
@@ -56,6 +61,7 @@ impl Way {
         match self {
             Self::Standard => true,
             Self::Cards => full && ecdsa,
+            Self::Single => full && !ecdsa,
             Self::Inline => full,
             Self::Plain => matches!(scenario.work, Work::Down | Work::Up),
         }
@@ -96,7 +102,7 @@ impl Contender {
     pub fn takes_part(&self, scenario: &Scenario) -> bool {
         match self {
             Self::Ours { way, .. } => way.takes_part(scenario),
-            Self::Theirs { .. } => true,
+            Self::Theirs { .. } => !scenario.is_load(),
         }
     }
 
@@ -130,6 +136,9 @@ pub fn setting<'a>(way: Way, site: &Site<'a>) -> Setting<'a> {
     match way {
         Way::Standard => {}
         Way::Cards => setting.ecdsa = "cex",
+        Way::Single => {
+            setting.cards = Cards::Of(vec![("CEX8A", "single"), ("CEX8C", "single")]);
+        }
         Way::Plain => setting.tls = "off",
         Way::Inline => {
             setting.offload = "inline";
@@ -170,6 +179,17 @@ impl Running {
         match self {
             Self::Ours(daemon, _) => daemon.id(),
             Self::Theirs(peer) => peer.id(),
+        }
+    }
+
+    /// The batches of our cards so far.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn batches(&self) -> Result<Option<Batches>, Failure> {
+        match self {
+            Self::Ours(daemon, _) => daemon.batches(),
+            Self::Theirs(_) => Ok(None),
         }
     }
 

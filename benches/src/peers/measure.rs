@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::contender::Running;
 use super::scenario::{
-    BULK_CONNECTIONS, BUSY, CLIENTS, Effort, HOST, PINGING, PINGS_PER_SECOND, RESIDENT, Scenario,
+    BULK_CONNECTIONS, BUSY, Effort, FILL, HOST, PINGING, PINGS_PER_SECOND, RESIDENT, Scenario,
     TOTAL, Work,
 };
 use crate::Failure;
@@ -90,14 +90,19 @@ fn handshakes(
     processors: &[usize],
 ) -> Result<Measured, Failure> {
     let mut load = HandshakeLoad::new(server.address(), scenario.shape());
-    load.clients = CLIENTS;
+    load.clients = scenario.clients;
     load.stop = Stop::After(effort.time);
     load.warmup = effort.warmup;
     load.processors = processors.to_vec();
     let mut clock = Clock::new(server);
+    let before = server.batches()?;
     let outcome = load.run(&mut |moment| clock.at(moment))?;
     let mut measured = per_unit(&outcome, &clock.spent()?)?;
     outcome.closings(&mut measured.values);
+    if let Some(fill) = server.batches()?.zip(before).and_then(|(after, before)| after.fill(before))
+    {
+        measured.values.insert(FILL.to_owned(), fill);
+    }
     Ok(measured)
 }
 
@@ -186,7 +191,7 @@ fn storm(
         ..LatencyLoad::new(target(server, scenario, processors))
     };
     let mut handshakes = HandshakeLoad::new(server.address(), scenario.shape());
-    handshakes.clients = CLIENTS;
+    handshakes.clients = scenario.clients;
     handshakes.stop = pings.stop;
     handshakes.warmup = pings.warmup;
     handshakes.processors = processors.to_vec();

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 use super::definition::Definition;
 use super::rounds::{ADDS, HOST_RATIO, RATIO};
 use super::scenario::{
-    BUSY, Effort, IDLE_KIB, RESIDENT, STORM_P99, Scenario, TARGETS, TLS_ADDS_US, TOTAL, Target,
-    Work,
+    BUSY, Effort, FILL, IDLE_KIB, RESIDENT, STORM_P99, Scenario, TARGETS, TLS_ADDS_US, TOTAL,
+    Target, Work,
 };
 use super::{ADJUNCT, contender::Way};
 use crate::Failure;
@@ -62,6 +62,18 @@ const COST: [Column; 9] = [
     Column::new("Adjunct / this", RATIO, 3).with_range(),
     Column::new("host only", HOST_RATIO, 3),
 ];
+/// The row of the table with most clients.
+const MOST: &str = "full13-rsa2048";
+const LOAD: [Column; 8] = [
+    Column::new("batch fill", FILL, 2),
+    Column::new("CPU, µs", TOTAL, 1).with_range(),
+    Column::new("host, µs", "host_us", 1),
+    Column::new("card, µs", "card_us", 1),
+    Column::new("units/s", "rate_per_s", 0),
+    Column::new("p50, µs", "p50_us", 0),
+    Column::new("p99, µs", "p99_us", 0),
+    Column::new("Adjunct / this", RATIO, 3).with_range(),
+];
 const LATENCY: [Column; 2] =
     [Column::new("p50, µs", "p50_us", 0), Column::new("p99, µs", "p99_us", 0)];
 const IDLE: [Column; 2] = [
@@ -105,9 +117,10 @@ pub fn write(
     page.push_str(&markdown::plain(&host.rows()));
     page.push('\n');
     page.push_str(&servers(story));
-    for scenario in story.scenarios {
+    for scenario in story.scenarios.iter().filter(|scenario| !scenario.is_load()) {
         page.push_str(&section(directory, scenario, summary, story.workers)?);
     }
+    page.push_str(&loads(directory, story.scenarios, summary)?);
     page.push_str(&targets(summary));
     page.push_str(LIMITS);
     directory.write("report.md", &page)
@@ -250,6 +263,69 @@ fn section(
         let file = format!("{}.svg", scenario.id);
         directory.write(&file, &svg)?;
         let _ = writeln!(text, "![{}]({file})\n", scenario.title);
+    }
+    Ok(text)
+}
+
+/// Adjunct with batches, without, and without cards, by the number of clients.
+fn loads(
+    directory: &Directory,
+    scenarios: &[Scenario],
+    summary: &Summary,
+) -> Result<String, Failure> {
+    let mut scenarios: Vec<&Scenario> =
+        scenarios.iter().filter(|scenario| scenario.is_load() || scenario.id == MOST).collect();
+    scenarios.sort_by_key(|scenario| scenario.clients);
+    let of = |scenario: &Scenario, way: Way| {
+        summary.cell(&format!("{}.{}", scenario.id, way.name())).filter(|cell| cell.rounds > 0)
+    };
+    let cells: Vec<(usize, Way, &Cell)> = scenarios
+        .iter()
+        .flat_map(|scenario| {
+            let ways = [Way::Standard, Way::Single, Way::Inline].into_iter();
+            ways.filter_map(|way| Some((scenario.clients, way, of(scenario, way)?)))
+        })
+        .collect();
+    if !scenarios.iter().any(|scenario| scenario.is_load()) || cells.is_empty() {
+        return Ok(String::new());
+    }
+    let mut text = format!(
+        "## Load, batches and cost: TLS 1.3, RSA-2048\n\nClients in a closed loop, from one \
+         (`load-1`) to 64, and as many as above (`{MOST}`). `{}` has cards that take up to four \
+         requests together, `{}` the same cards with one at a time, `{}` none. A batch is as full \
+         as the queue was when the card was free: no card waits for company.\n\n",
+        Way::Standard.name(),
+        Way::Single.name(),
+        Way::Inline.name()
+    );
+    let rows: Vec<&Cell> = cells.iter().map(|(_, _, cell)| *cell).collect();
+    text.push_str(&markdown::table(&rows, &LOAD));
+    text.push('\n');
+    let label = |clients: usize, way: Way| format!("{clients} clients, {}", way.name());
+    let cost = cells.iter().map(|(clients, way, cell)| {
+        let part = |value: &str| cell.median(value).unwrap_or_default();
+        let parts = vec![0.0, 0.0, part("host_us"), part("card_us")];
+        chart::Bar { label: label(*clients, *way), parts, total: part(TOTAL) }
+    });
+    let fill = cells.iter().filter_map(|(clients, way, cell)| {
+        let fill = cell.median(FILL)?;
+        Some(chart::Bar { label: label(*clients, *way), parts: vec![fill], total: fill })
+    });
+    let pictures = [
+        (
+            "load",
+            "CPU time of a handshake by load, µs",
+            vec!["", "", "host", "cards"],
+            cost.collect(),
+        ),
+        ("fill", "Requests in a batch by load", vec!["requests"], fill.collect::<Vec<_>>()),
+    ];
+    for (name, title, parts, bars) in pictures {
+        if !bars.is_empty() {
+            let file = format!("{name}.svg");
+            directory.write(&file, &chart::stacked(title, title, &parts, &bars)?)?;
+            let _ = writeln!(text, "![{title}]({file})\n");
+        }
     }
     Ok(text)
 }

@@ -28,6 +28,8 @@ pub struct Scenario {
     pub key: KeyKind,
     /// What the clients do.
     pub work: Work,
+    /// Clients of a closed loop of handshakes.
+    pub clients: usize,
     /// Name of the value that counts.
     pub figure: &'static str,
     /// Whether the short form has it.
@@ -49,6 +51,8 @@ pub enum Work {
     Storm,
 }
 
+/// Requests in a batch of the cards.
+pub const FILL: &str = "batch_fill";
 /// CPU time for a unit of work, cards included.
 pub const TOTAL: &str = "total_us";
 /// CPU time for a unit of work, threads of simulated cards left out.
@@ -67,11 +71,18 @@ const fn handshake(
     (version, kind): (Version, Kind),
     quick: bool,
 ) -> Scenario {
-    Scenario { id, title, key, work: Work::Handshake(version, kind), figure: TOTAL, quick }
+    let work = Work::Handshake(version, kind);
+    Scenario { id, title, key, work, clients: CLIENTS, figure: TOTAL, quick }
+}
+
+/// Full handshakes of fewer clients: batches are as full as the load makes them.
+const fn load(id: &'static str, title: &'static str, clients: usize) -> Scenario {
+    let full = (Version::Tls13, Kind::Full);
+    Scenario { clients, ..handshake(id, title, KeyKind::Rsa2048, full, false) }
 }
 
 /// All rows, in the order of the page.
-pub const ALL: [Scenario; 10] = [
+pub const ALL: [Scenario; 17] = [
     handshake(
         "full13-rsa2048",
         "Full handshake, TLS 1.3, RSA-2048",
@@ -119,6 +130,7 @@ pub const ALL: [Scenario; 10] = [
         title: "Bulk to clients, AES-128-GCM, per MiB",
         key: KeyKind::P256,
         work: Work::Down,
+        clients: 0,
         figure: TOTAL,
         quick: true,
     },
@@ -127,6 +139,7 @@ pub const ALL: [Scenario; 10] = [
         title: "Bulk from clients, AES-128-GCM, per MiB",
         key: KeyKind::P256,
         work: Work::Up,
+        clients: 0,
         figure: TOTAL,
         quick: false,
     },
@@ -135,6 +148,7 @@ pub const ALL: [Scenario; 10] = [
         title: "Idle connection, memory",
         key: KeyKind::P256,
         work: Work::Idle,
+        clients: 0,
         figure: RESIDENT,
         quick: false,
     },
@@ -143,12 +157,26 @@ pub const ALL: [Scenario; 10] = [
         title: "Pings in a storm of full TLS 1.3 handshakes, RSA-2048",
         key: KeyKind::Rsa2048,
         work: Work::Storm,
+        clients: CLIENTS,
         figure: STORM_P99,
         quick: true,
     },
+    load("load-1", "Full handshake, 1 client", 1),
+    load("load-2", "Full handshake, 2 clients", 2),
+    load("load-4", "Full handshake, 4 clients", 4),
+    load("load-8", "Full handshake, 8 clients", 8),
+    load("load-16", "Full handshake, 16 clients", 16),
+    load("load-32", "Full handshake, 32 clients", 32),
+    load("load-64", "Full handshake, 64 clients", 64),
 ];
 
 impl Scenario {
+    /// Whether it is one of a row of loads, in which Adjunct is compared with itself.
+    #[must_use]
+    pub fn is_load(&self) -> bool {
+        self.id.starts_with("load-")
+    }
+
     /// What every handshake of it has to be: the same suite and group for all servers, so that
     /// nobody gains by a choice of its own.
     #[must_use]
@@ -260,6 +288,7 @@ mod tests {
             assert!(Scenario::from_str(target.scenario).is_ok(), "{target:?}");
             assert!(target.aim < target.must, "{target:?}");
         }
+        assert_eq!(ALL.iter().filter(|scenario| scenario.is_load()).count(), 7);
         let fault = Scenario::from_str("full").unwrap_err();
         assert!(fault.contains("full13-rsa2048, full12-rsa2048"), "{fault}");
     }
