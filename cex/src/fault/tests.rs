@@ -192,6 +192,30 @@ fn a_queue_that_has_lost_requests_is_tried_again_when_the_other_one_fails() {
 }
 
 #[test]
+fn a_request_that_both_cards_have_lost_goes_to_the_one_that_was_repaired() {
+    let config = Config { request_timeout: Duration::from_millis(250), ..config(&[0, 2]) };
+    let cex = Cex::start(&config).unwrap();
+    let key = load(&cex, rsa_2048().pkcs8());
+    cex.inject(Target::Card(0), Fault::LostReply).unwrap();
+    cex.inject(Target::Card(2), Fault::LostReply).unwrap();
+    let mut load = Load::new(&cex);
+    load.submit(&rsa_request(&key)).unwrap();
+    let lost = |card: usize| cex.snapshot().cards[card].queues[0].timeouts;
+    while lost(0) == 0 {
+        cex.tick(Instant::now());
+        assert!(load.port.drain().next().is_none());
+        std::thread::yield_now();
+    }
+    cex.repair(Target::Card(0)).unwrap();
+    let traces: Vec<_> = load
+        .finish()
+        .iter()
+        .map(|c| (c.result.is_ok(), c.trace.apqn.map(|apqn| apqn.card), c.trace.tries))
+        .collect();
+    assert_eq!((traces, lost(1)), (vec![(true, Some(0), 3)], 1));
+}
+
+#[test]
 fn a_wrong_result_takes_the_queue_offline_and_is_never_released() {
     // No request may be lost meanwhile, on however busy a machine.
     let config = Config { request_timeout: Duration::from_secs(30), ..config(&[0]) };

@@ -117,6 +117,11 @@ impl Silence {
         }
     }
 
+    /// Nothing was lost since the last reply, or since somebody has taken care of the queue.
+    fn is_over(&self) -> bool {
+        self.times.load(Relaxed) == 0
+    }
+
     fn lasts(&self, now_ms: impl FnOnce() -> u64) -> bool {
         let until_ms = self.until_ms.load(Relaxed);
         // The clock is read only when there is something to compare it with.
@@ -206,6 +211,10 @@ impl QueueView for ViewQueue<'_> {
 
     fn silent(&self) -> bool {
         self.queue.silence.lasts(|| elapsed_ms(self.started))
+    }
+
+    fn answers(&self) -> bool {
+        self.queue.silence.is_over()
     }
 
     fn load(&self) -> u32 {

@@ -19,9 +19,9 @@
 //! Beyond zcrypt, too: a queue that lost its last requests costs more than all others until its
 //! silence is over, so that a dead card makes one client wait and not each of them; and a request
 //! that was lost in a queue does not go back to it, so that it fails, or is done by the host, while
-//! its client still waits. Both end for a request that is [desperate](History::is_desperate): a
-//! queue that was silent a moment ago may work again, and the one that always works may be broken
-//! now.
+//! its client still waits, unless the queue has answered others since. Both end for a request that
+//! is [desperate](History::is_desperate): a queue that was silent a moment ago may work again, and
+//! the one that always works may be broken now.
 
 use crate::config::CardType;
 use crate::key::{Curve, KeyKind};
@@ -64,10 +64,10 @@ impl History<'_> {
     }
 
     /// Whether that queue is closed to it: one second chance, no third.
-    fn is_barred(&self, place: Position) -> bool {
+    fn is_barred(&self, place: Position, queue: &impl QueueView) -> bool {
         match self.lost.iter().filter(|lost| **lost == place).count() {
             0 => false,
-            1 => !self.is_desperate(),
+            1 => !queue.answers() && !self.is_desperate(),
             _ => true,
         }
     }
@@ -122,6 +122,8 @@ pub(crate) trait QueueView {
     fn has_room(&self) -> bool;
     /// It lost the requests it had last, and it is too early to try it again.
     fn silent(&self) -> bool;
+    /// It has lost nothing since its last reply.
+    fn answers(&self) -> bool;
     fn load(&self) -> u32;
     fn requests(&self) -> u64;
 }
@@ -164,7 +166,8 @@ pub(crate) fn select<C: CardView>(
         let mut penalty = CARD_PENALTY * history.vain_tries(|place| place.0 == card);
         let mut silent = true;
         let queues = view.queues().enumerate().filter(|(_, view)| view.usable());
-        for (queue, view) in queues.filter(|(queue, _)| !history.is_barred((card, *queue))) {
+        let open = |(queue, view): &(usize, _)| !history.is_barred((card, *queue), view);
+        for (queue, view) in queues.filter(open) {
             candidates = true;
             silent &= view.silent();
             let tried = history.tried.contains(&(card, queue));
@@ -208,7 +211,7 @@ fn select_queue<Q: QueueView>(
     queues
         .enumerate()
         .filter(|(index, queue)| {
-            queue.usable() && queue.has_room() && !history.is_barred((card, *index))
+            queue.usable() && queue.has_room() && !history.is_barred((card, *index), queue)
         })
         .min_by_key(|(index, queue)| cost(*index, queue))
         .map(|(index, _)| index)

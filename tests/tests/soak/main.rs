@@ -66,7 +66,7 @@ impl Run {
 #[test]
 fn mixed_load_and_failing_cards_leave_nothing_unexplained_and_nothing_behind() {
     let (length, seed) = (length(), seed());
-    let clients = number("ADJUNCT_SOAK_CLIENTS").unwrap_or(CLIENTS);
+    let clients = number("ADJUNCT_SOAK_CLIENTS").unwrap_or(CLIENTS).max(1);
     let handshakes = number("ADJUNCT_SOAK_HANDSHAKES").unwrap_or_default();
     println!("soak of {length:?} with {clients} clients, ADJUNCT_SOAK_SEED={seed}");
     let echo = Backend::echo();
@@ -121,6 +121,9 @@ fn mixed_load_and_failing_cards_leave_nothing_unexplained_and_nothing_behind() {
     let end = Sample::of(&rig);
     println!("{}", run.books.table());
     let cards: u64 = rig.ask("cards").as_array().unwrap().iter().map(requests).sum();
+    if !run.books.calm() {
+        println!("cards: {}", rig.ask("cards"));
+    }
     println!("{cards} requests to cards, {} orders to them", run.orders.load(Ordering::Relaxed));
     let judgement = judge(&base, &samples, &end);
     println!("{judgement}");

@@ -7,6 +7,7 @@ struct Q {
     usable: bool,
     room: bool,
     silent: bool,
+    answers: bool,
     load: u32,
     requests: u64,
 }
@@ -29,6 +30,9 @@ impl QueueView for &Q {
     }
     fn silent(&self) -> bool {
         self.silent
+    }
+    fn answers(&self) -> bool {
+        self.answers
     }
     fn load(&self) -> u32 {
         self.load
@@ -60,7 +64,7 @@ impl CardView for &C {
 }
 
 fn q(load: u32, requests: u64) -> Q {
-    Q { usable: true, room: true, silent: false, load, requests }
+    Q { usable: true, room: true, silent: false, answers: false, load, requests }
 }
 
 fn card(kind: CardType, load: u32, requests: u64, queues: &[Q]) -> C {
@@ -255,6 +259,15 @@ fn a_request_does_not_go_back_to_a_queue_that_has_lost_it() {
     let chosen = |lost: &[_]| select(cards.iter(), RSA_2K, history(lost, lost));
     assert_eq!(chosen(&[(0, 0)]), Choice::Queue { card: 1, queue: 0, weight: 64 });
     assert_eq!(chosen(&[(0, 0), (1, 0)]), Choice::None);
+}
+
+#[test]
+fn a_request_goes_back_once_to_a_queue_that_answers_others_again() {
+    let answers = Q { answers: true, ..q(0, 0) };
+    let cards = [card(CardType::Cex8C, 0, 0, &[answers]), c(0, 0)];
+    let chosen = |lost: &[_]| select(cards.iter(), EC, history(lost, lost));
+    assert_eq!(chosen(&[(0, 0), (1, 0)]), Choice::Queue { card: 0, queue: 0, weight: 12 });
+    assert_eq!(chosen(&[(0, 0), (1, 0), (0, 0)]), Choice::None);
 }
 
 #[test]
