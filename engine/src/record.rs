@@ -160,6 +160,8 @@ pub struct Record {
     pub backend_session: Option<BackendSession>,
     /// What became of it.
     pub outcome: Outcome,
+    /// Whether its service is one without TLS.
+    pub in_clear: bool,
     /// Protocol version, e.g. `TLSv1.3`.
     pub version: Option<&'static str>,
     /// Cipher suite, IANA name.
@@ -219,6 +221,7 @@ impl Record {
             backend: None,
             backend_session: None,
             outcome: Outcome::default(),
+            in_clear: false,
             version: None,
             suite: None,
             group: None,

@@ -70,10 +70,19 @@ impl Program {
         program
     }
 
-    /// A command line, with the environment of a test run kept away from it.
+    /// A command line, with the environment of a test run kept away from it. `ADJUNCT_TEST_RUNNER`
+    /// names a program that runs ours: `qemu-x86_64` is a processor without AVX.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.path);
+        let runner = std::env::var_os("ADJUNCT_TEST_RUNNER").filter(|runner| !runner.is_empty());
+        let mut command = match runner {
+            None => Command::new(&self.path),
+            Some(runner) => {
+                let mut command = Command::new(runner);
+                command.arg(&self.path);
+                command
+            }
+        };
         command.args(arguments).env("NO_COLOR", "1");
         for name in ["ADJUNCT_CONFIG", "ADJUNCT_LOG", "ADJUNCT_LOG_FORMAT", "SSLKEYLOGFILE"] {
             command.env_remove(name);

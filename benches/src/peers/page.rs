@@ -235,15 +235,7 @@ fn section(
     let mut text = format!("## {}\n\n", scenario.title);
     text.push_str(&markdown::table(&cells, &columns(scenario.work)));
     text.push('\n');
-    for cell in &cells {
-        let mut reasons = cell.failed.clone();
-        reasons.sort();
-        reasons.dedup();
-        if !reasons.is_empty() {
-            let (id, times) = (&cell.plan.id, cell.failed.len());
-            let _ = writeln!(text, "- `{id}` failed {times} times: {}", reasons.join("; "));
-        }
-    }
+    text.push_str(&reasons(&cells));
     let idle: Vec<&&Cell> = cells.iter().filter(|cell| is_unsaturated(cell, workers)).collect();
     for cell in &idle {
         let (id, busy) = (&cell.plan.id, cell.median(BUSY).unwrap_or_default() * 100.0);
@@ -267,6 +259,21 @@ fn section(
     Ok(text)
 }
 
+/// Why cells have failed.
+fn reasons(cells: &[&Cell]) -> String {
+    let mut text = String::new();
+    for cell in cells {
+        let mut reasons = cell.failed.clone();
+        reasons.sort();
+        reasons.dedup();
+        if !reasons.is_empty() {
+            let (id, times) = (&cell.plan.id, cell.failed.len());
+            let _ = writeln!(text, "- `{id}` failed {times} times: {}", reasons.join("; "));
+        }
+    }
+    text
+}
+
 /// Adjunct with batches, without, and without cards, by the number of clients.
 fn loads(
     directory: &Directory,
@@ -276,9 +283,8 @@ fn loads(
     let mut scenarios: Vec<&Scenario> =
         scenarios.iter().filter(|scenario| scenario.is_load() || scenario.id == MOST).collect();
     scenarios.sort_by_key(|scenario| scenario.clients);
-    let of = |scenario: &Scenario, way: Way| {
-        summary.cell(&format!("{}.{}", scenario.id, way.name())).filter(|cell| cell.rounds > 0)
-    };
+    let of =
+        |scenario: &Scenario, way: Way| summary.cell(&format!("{}.{}", scenario.id, way.name()));
     let cells: Vec<(usize, Way, &Cell)> = scenarios
         .iter()
         .flat_map(|scenario| {
@@ -293,7 +299,8 @@ fn loads(
         "## Load, batches and cost: TLS 1.3, RSA-2048\n\nClients in a closed loop, from one \
          (`load-1`) to 64, and as many as above (`{MOST}`). `{}` has cards that take up to four \
          requests together, `{}` the same cards with one at a time, `{}` none. A batch is as full \
-         as the queue was when the card was free: no card waits for company.\n\n",
+         as the queue was when the card was free: no card waits for company. The fill is that of \
+         the whole run, with what is not counted before.\n\n",
         Way::Standard.name(),
         Way::Single.name(),
         Way::Inline.name()
@@ -301,9 +308,11 @@ fn loads(
     let rows: Vec<&Cell> = cells.iter().map(|(_, _, cell)| *cell).collect();
     text.push_str(&markdown::table(&rows, &LOAD));
     text.push('\n');
+    text.push_str(&reasons(&rows));
     let label = |clients: usize, way: Way| format!("{clients} clients, {}", way.name());
-    let cost = cells.iter().map(|(clients, way, cell)| {
+    let cost = cells.iter().filter(|(_, _, cell)| cell.rounds > 0).map(|(clients, way, cell)| {
         let part = |value: &str| cell.median(value).unwrap_or_default();
+        // The colours go by place, as in the other pictures.
         let parts = vec![0.0, 0.0, part("host_us"), part("card_us")];
         chart::Bar { label: label(*clients, *way), parts, total: part(TOTAL) }
     });

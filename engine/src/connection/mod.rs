@@ -362,6 +362,7 @@ impl Connection {
     pub fn describe(&self, record: &mut Record) {
         record.service = self.service.as_ref().map(|s| s.name.clone());
         record.sni = self.hello.as_deref().and_then(ClientHello::asked_name).map(str::to_owned);
+        record.in_clear = self.is_in_clear();
         record.version = self.negotiated.version;
         record.suite = self.negotiated.suite;
         record.group = self.negotiated.group;

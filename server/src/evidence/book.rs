@@ -84,7 +84,9 @@ impl Book {
         self.totals.add(seen);
         // What never was TLS negotiated nothing.
         let session = if seen.is_noise() { None } else { self.session(seen) };
-        if !seen.established {
+        // Who was served without TLS was served.
+        let was_served = seen.established || (seen.in_clear && seen.rule.is_empty());
+        if !was_served {
             self.add_refused(seen);
         } else if let Some(session) = session {
             self.add_client(session, seen);

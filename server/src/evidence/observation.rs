@@ -79,6 +79,8 @@ pub struct Observation<'a> {
     pub outcome: Cow<'a, str>,
     /// Whether the handshake was complete.
     pub established: bool,
+    /// Whether its service is one without TLS.
+    pub in_clear: bool,
     /// Service; empty before one was chosen, as all texts below are where nothing is known.
     pub service: Cow<'a, str>,
     /// Address of the client, without its port.
@@ -130,6 +132,7 @@ impl<'a> Observation<'a> {
             time: whole_millis(record.time),
             outcome: Cow::Borrowed(json::outcome(record.outcome)),
             established: record.handshake.is_some(),
+            in_clear: record.in_clear,
             service: text(record.service.as_deref()),
             peer: record.peer.map(|peer| peer.ip().to_canonical()),
             sni: text(record.sni.as_deref()),
@@ -158,12 +161,13 @@ impl<'a> Observation<'a> {
         }
     }
 
-    /// Whether it never was TLS: scanners, plain HTTP, and checks of load balancers, which connect
-    /// and leave.
+    /// Whether it never was TLS: clients of a service without it, scanners, plain HTTP, and checks
+    /// of load balancers, which connect and leave.
     #[must_use]
     pub fn is_noise(&self) -> bool {
         let left = self.outcome == json::outcome(Outcome::Abandoned);
-        self.outcome == json::outcome(Outcome::Noise)
+        self.in_clear
+            || self.outcome == json::outcome(Outcome::Noise)
             || (left && !self.established && self.offer.is_none())
     }
 }
@@ -283,6 +287,8 @@ struct Raw<'a> {
     peer: Option<IpAddr>,
     #[serde(default, borrow)]
     sni: Cow<'a, str>,
+    #[serde(default, borrow)]
+    tls: Cow<'a, str>,
     #[serde(default, borrow, rename = "tls.protocol.version")]
     version: Cow<'a, str>,
     #[serde(default, borrow, rename = "tls.cipher")]
@@ -351,6 +357,7 @@ impl<'a> From<Raw<'a>> for Observation<'a> {
             time: raw.time,
             outcome: bounded(raw.outcome),
             established: raw.handshake_ms.is_some(),
+            in_clear: raw.tls == json::NO_TLS,
             service: bounded(raw.service),
             peer: raw.peer,
             sni: bounded(raw.sni),
@@ -419,7 +426,10 @@ mod tests {
         if let Some(refusal) = &mut odd.refusal {
             refusal.reason = "line\nbreak \u{202e}".into();
         }
-        for record in [completed(), refused(), with_client, odd] {
+        let mut plain = completed();
+        (plain.in_clear, plain.handshake, plain.version) = (true, None, None);
+        assert!(Observation::of(&plain).is_noise());
+        for record in [completed(), refused(), with_client, odd, plain] {
             let line = json::record(&record).unwrap();
             let read = read(line.as_bytes());
             assert_eq!(read, Line::Connection(Box::new(Observation::of(&record))), "{line}");

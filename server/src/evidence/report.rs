@@ -92,7 +92,7 @@ pub struct Totals {
     pub resumed: u64,
     /// Handshakes that failed: refused, broken off, abandoned.
     pub failed: u64,
-    /// Connections that never were TLS.
+    /// Connections that never were TLS, those of services without it among them.
     pub noise: u64,
     /// Plaintext bytes from clients.
     pub bytes_in: u64,

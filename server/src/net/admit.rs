@@ -56,6 +56,10 @@ impl Session {
                 return Some((&rules::TOO_MANY_FROM_PEER, reason));
             }
         }
+        // Without TLS there is no handshake that could be too many.
+        if self.tls.is_in_clear() {
+            return None;
+        }
         if shaking > limits.handshakes {
             let reason = format!("the service has {} handshakes in flight already", shaking - 1);
             return Some((&rules::TOO_MANY_HANDSHAKES, reason));

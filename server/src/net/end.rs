@@ -68,7 +68,8 @@ impl Session {
         if record.outcome == Outcome::Noise {
             record.offer = None;
         }
-        let is_cut = self.tls.is_in_clear() && record.refusal.is_some();
+        let has_all = self.backend_done && self.tls.output().is_empty();
+        let is_cut = self.tls.is_in_clear() && record.refusal.is_some() && !has_all;
         self.recorded = Some(record);
         self.stage = Stage::Lingering { until: turn.now + LINGER, read_away: 0 };
         if is_cut {

@@ -98,6 +98,15 @@ impl Endpoint {
         Self { writable: true, ..Self::over(Stream::Tcp(stream)) }
     }
 
+    /// An urgent byte stands in line with all others: telnet marks its DM so (RFC 854, Synch), and
+    /// whoever passes the rest on must not lose it.
+    pub fn keep_urgent_data(&self) {
+        if let Stream::Tcp(socket) = &self.stream {
+            // Without it the byte is missing, as it always was.
+            let _ = SockRef::from(socket).set_out_of_band_inline(true);
+        }
+    }
+
     fn over(stream: Stream) -> Self {
         Self {
             short_reads_empty: matches!(stream, Stream::Tcp(_)),
@@ -136,7 +145,9 @@ impl Endpoint {
             _ => {}
         }
         let stream = Stream::Tcp(TcpStream::from_std(socket.into()));
-        Ok(Self { nagle: Some(FIRST_WRITE_BYTES), ..Self::over(stream) })
+        let endpoint = Self { nagle: Some(FIRST_WRITE_BYTES), ..Self::over(stream) };
+        endpoint.keep_urgent_data();
+        Ok(endpoint)
     }
 
     /// A socket connected to the one at `path`: for Unix sockets that is done at once.
@@ -407,6 +418,14 @@ mod tests {
         peer.write_all(b" and behind").unwrap();
         let (mut read, deadline) = (Vec::new(), Instant::now() + Duration::from_secs(10));
         while read != b"before and behind" {
+            assert!(Instant::now() < deadline, "{:?}", String::from_utf8_lossy(&read));
+            next_event(&mut endpoint, &mut poll);
+            read_all(&mut endpoint, &mut read);
+        }
+        endpoint.keep_urgent_data();
+        SockRef::from(&peer).send_out_of_band(b"!").unwrap();
+        peer.write_all(b" and kept").unwrap();
+        while !read.ends_with(b"! and kept") {
             assert!(Instant::now() < deadline, "{:?}", String::from_utf8_lossy(&read));
             next_event(&mut endpoint, &mut poll);
             read_all(&mut endpoint, &mut read);

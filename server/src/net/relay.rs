@@ -8,9 +8,10 @@
 //! - a FIN from the client without close_notify is passed on and reported as truncation; where TLS
 //!   is spoken with the backend too, each side is told as much as the other has said
 //!   (`backend_tls`);
-//! - a client without TLS is told by a reset that it does not have everything;
 //! - a reset on either side ends both; what the backend said before it reset, and what the client
-//!   said before it left in order, is still passed on.
+//!   said before it left in order, is still passed on;
+//! - a client without TLS is told by a reset that it does not have everything, and loses what the
+//!   kernel still had for it.
 
 use engine::buffer::Buffer;
 use engine::connection::{Opened, RECORD_PLAINTEXT};

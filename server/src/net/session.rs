@@ -171,6 +171,10 @@ impl Session {
     #[must_use]
     pub fn new(arrival: Arrival, now: Instant) -> Self {
         let Arrival { key, token, client, peer, address, places, admission, gauges } = arrival;
+        let tls = Connection::new(Arc::clone(&address.set), token);
+        if tls.is_in_clear() {
+            client.keep_urgent_data();
+        }
         // The system is asked only where the listener's address does not say it.
         let listen = Some(address.listen).filter(|listen| !listen.ip().is_unspecified());
         let local = listen.or_else(|| client.local_addr());
@@ -180,7 +184,7 @@ impl Session {
             key,
             token,
             queued: false,
-            tls: Connection::new(Arc::clone(&address.set), token),
+            tls,
             address,
             service: None,
             client,
@@ -526,6 +530,10 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
+        // Of what was not ended in order, by a failure of the loop itself, nobody may think so.
+        if self.tls.is_in_clear() && !self.is_closing() {
+            self.client.reset_on_close();
+        }
         self.leave_handshake();
         if let Some(service) = &self.service {
             service.open.fetch_sub(1, Ordering::Relaxed);

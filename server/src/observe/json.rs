@@ -68,6 +68,8 @@ struct Connection<'a> {
     sni: Option<Cow<'a, str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     alpn: Option<Cow<'a, str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tls: Option<&'static str>,
     #[serde(rename = "tls.protocol.version", skip_serializing_if = "Option::is_none")]
     version: Option<&'static str>,
     #[serde(rename = "tls.cipher", skip_serializing_if = "Option::is_none")]
@@ -106,6 +108,9 @@ struct Connection<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     audit: Vec<Audit<'a>>,
 }
+
+/// What `tls` says of a connection to a service without it.
+pub const NO_TLS: &str = "off";
 
 /// What the modes that hold say.
 #[derive(Debug, Serialize)]
@@ -209,6 +214,7 @@ pub fn record(record: &Record) -> serde_json::Result<String> {
         backend_tls: record.backend_session.as_ref().map(backend_tls),
         sni: record.sni.as_deref().map(shortened),
         alpn: record.alpn.as_deref().map(shortened),
+        tls: record.in_clear.then_some(NO_TLS),
         version: record.version,
         cipher: record.suite,
         curve: record.group,

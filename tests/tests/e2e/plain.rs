@@ -46,7 +46,7 @@ fn without_tls_bytes_pass_as_they_are_both_ways_at_once() {
     wait_until("the backend has everything", || backend.received() == length);
     let record = daemon.completed();
     assert_eq!((record.number("bytes_in"), record.number("bytes_out")), (length, length));
-    record.expect("tls.protocol.version", "").expect("rule", "").expect("service", "plain");
+    record.expect("tls", "off").expect("rule", "").expect("service", "plain");
     daemon.stop();
 }
 
@@ -96,6 +96,34 @@ fn a_client_without_tls_is_told_by_a_reset_that_something_is_missing() {
     record.expect("outcome", "aborted").expect("rule", "backend-unreachable");
     record.expect("alert_sent", "");
     daemon.stop();
+    let backend = Backend::echo();
+    let lines = [OFF, "timeouts = { idle = \"1s\" }"];
+    let Scene { mut daemon, .. } = scene::one(&adjunct!(), backend.address, &lines);
+    is_reset(connect(daemon.address()));
+    daemon.record().expect("outcome", "aborted").expect("rule", "idle-deadline");
+    let lines = [OFF, "timeouts = { drain = \"0s\" }"];
+    let Scene { daemon, .. } = scene::one(&adjunct!(), backend.address, &lines);
+    let socket = connect(daemon.address());
+    wait_until("the backend is reached", || backend.connections() == 2);
+    daemon.terminate();
+    is_reset(socket);
+    let _ = daemon.wait();
+}
+
+#[test]
+fn an_urgent_byte_of_telnet_is_passed_on_without_tls() {
+    let backend = Backend::echo();
+    let Scene { mut daemon, .. } = scene::one(&adjunct!(), backend.address, &[OFF]);
+    let mut socket = connect(daemon.address());
+    socket.write_all(b"\xff").unwrap();
+    socket2::SockRef::from(&socket).send_out_of_band(b"\xf2").unwrap();
+    socket.write_all(b"go on").unwrap();
+    let mut answer = [0; 7];
+    socket.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"\xff\xf2go on");
+    drop(socket);
+    assert_eq!(daemon.record().number("bytes_in"), 7);
+    daemon.stop();
 }
 
 #[test]
@@ -118,7 +146,8 @@ fn limits_and_headers_hold_without_tls() {
     first.read_exact(&mut vec![0; request.len()]).unwrap();
     let mut second = connect(daemon.address());
     second.write_all(&request).unwrap();
-    assert!(second.read_to_end(&mut Vec::new()).is_err(), "no FIN that looks like an end");
+    let end = second.read_to_end(&mut Vec::new());
+    assert_eq!(end.unwrap_err().kind(), ErrorKind::ConnectionReset);
     daemon.record().expect("outcome", "refused").expect("rule", "too-many-connections");
     drop(first);
     daemon.completed();
@@ -140,7 +169,7 @@ fn a_client_without_tls_is_carried_on_with_tls() {
     });
     assert_eq!(talk(daemon.address(), b"to be encrypted"), b"to be encrypted");
     let record = daemon.completed();
-    record.expect("backend_tls.version", "TLSv1.3").expect("tls.protocol.version", "");
+    record.expect("backend_tls.version", "TLSv1.3").expect("tls", "off");
     backend.says("closed in order");
     daemon.stop();
 }

@@ -23,6 +23,7 @@ pub(crate) fn served(last: u8, at: u64) -> Observation<'static> {
         time: UNIX_EPOCH + Duration::from_secs(at),
         outcome: Cow::Borrowed("completed"),
         established: true,
+        in_clear: false,
         service: Cow::Borrowed("mq"),
         peer: peer(last),
         sni: Cow::Borrowed("a.test"),
@@ -49,6 +50,7 @@ pub(crate) fn old(last: u8, at: u64, version: u16) -> Observation<'static> {
     Observation {
         outcome: Cow::Borrowed("refused"),
         established: false,
+        in_clear: false,
         version: Cow::Borrowed(""),
         suite: Cow::Borrowed(""),
         group: Cow::Borrowed(""),
@@ -184,6 +186,13 @@ fn noise_is_told_and_has_negotiated_nothing() {
     let heard = Observation { offer: old(1, 1, 0x0303).offer, ..check.clone() };
     let both = book(SMALL, &[check, heard]);
     assert_eq!((both.totals.noise, both.totals.failed, both.sessions.len()), (1, 1, 1));
+    // Nor who was served by a service without TLS; one who was not has a reason.
+    let plain =
+        Observation { in_clear: true, established: false, version: "".into(), ..served(1, 1) };
+    let cut = Observation { rule: "idle-deadline".into(), ..plain.clone() };
+    let both = book(SMALL, &[plain, cut]);
+    assert_eq!((both.totals.noise, both.totals.failed, both.sessions.len()), (2, 0, 0));
+    assert_eq!((both.refused.len(), &*both.refused[0].rule), (1, "idle-deadline"));
     assert!(report.sessions.is_empty());
     assert_eq!(report.refused[0].rule, "plain-http");
     assert_eq!(report.refused[0].best_protocol, "");
