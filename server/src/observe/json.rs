@@ -500,7 +500,8 @@ pub(crate) mod tests {
     #[test]
     fn the_reference_page_names_every_field() {
         let page = include_str!("../../docs/reference/log.md");
-        for record in [completed(), refused()] {
+        let plain = Record { in_clear: true, ..completed() };
+        for record in [completed(), refused(), plain] {
             let value: Value = serde_json::from_str(&super::record(&record).unwrap()).unwrap();
             for field in value.as_object().unwrap().keys() {
                 assert!(page.contains(&format!("`{field}`")), "{field}");

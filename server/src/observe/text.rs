@@ -124,6 +124,9 @@ fn way(record: &Record) -> String {
 }
 
 fn tls(record: &Record) -> String {
+    if record.in_clear {
+        return json::NO_TLS.to_owned();
+    }
     let parts = [record.version, record.suite, record.group, record.signature_scheme];
     let mut words: Vec<&str> = parts.into_iter().flatten().collect();
     if record.version.is_some() {
@@ -298,6 +301,13 @@ mod tests {
         );
         assert!(text.contains("offered  suites: TLS_RSA_WITH_RC4_128_SHA"));
         assert!(!text.contains('\u{1b}'), "an escape of the peer came through");
+    }
+
+    #[test]
+    fn a_connection_without_tls_says_so() {
+        let mut plain = completed();
+        plain.in_clear = true;
+        assert!(record(&plain, Color::Off).contains("\n    tls      off\n"));
     }
 
     #[test]
