@@ -96,6 +96,12 @@ impl HwQueue {
         }
     }
 
+    /// Whether a request was swallowed since the last reset.
+    #[cfg(test)]
+    pub(crate) fn has_lost(&self) -> bool {
+        self.lost.load(SeqCst) > 0
+    }
+
     /// Device side: a reset has been asked for and is not finished.
     pub(crate) fn reset_wanted(&self) -> bool {
         self.resetting.load(SeqCst)

@@ -216,6 +216,28 @@ fn a_request_that_both_cards_have_lost_goes_to_the_one_that_was_repaired() {
 }
 
 #[test]
+fn a_request_goes_back_to_a_card_that_has_answered_since_when_there_is_no_other() {
+    let config = Config { request_timeout: Duration::from_millis(250), ..config(&[0, 2]) };
+    let cex = Cex::start(&config).unwrap();
+    let key = load(&cex, rsa_2048().pkcs8());
+    cex.inject(Target::Card(0), Fault::LostReply).unwrap();
+    let mut lost = Load::new(&cex);
+    lost.submit(&rsa_request(&key)).unwrap();
+    while !cex.zcrypt.bus.cards[0].hw.queues[0].has_lost() {
+        std::thread::yield_now();
+    }
+    // Times are kept in milliseconds: the next one must come in a later one.
+    std::thread::sleep(Duration::from_millis(2));
+    // The card recovers by itself, answers another request, and is the last one.
+    cex.zcrypt.bus.cards[0].hw.queues[0].faults.clear();
+    cex.set_card_online(2, false).unwrap();
+    let next = cex.sign_blocking(rsa_request(&key));
+    assert_eq!(next.trace.apqn.map(|apqn| apqn.card), Some(0));
+    let ends: Vec<_> = lost.finish().iter().map(|c| (c.result.is_ok(), c.trace.tries)).collect();
+    assert_eq!(ends, [(true, 2)]);
+}
+
+#[test]
 fn a_wrong_result_takes_the_queue_offline_and_is_never_released() {
     // No request may be lost meanwhile, on however busy a machine.
     let config = Config { request_timeout: Duration::from_secs(30), ..config(&[0]) };

@@ -20,6 +20,7 @@ fn ticket(request: &SignRequest, port: &Arc<PortShared>, token: u64) -> Box<Tick
         tries: 0,
         tried: Vec::new(),
         lost: Vec::new(),
+        sent_ms: 0,
         last_cause: None,
         failed: None,
     })

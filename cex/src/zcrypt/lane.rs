@@ -240,6 +240,7 @@ mod tests {
                 tries: 0,
                 tried: Vec::new(),
                 lost: Vec::new(),
+                sent_ms: 0,
                 last_cause: None,
                 failed: None,
             })

@@ -33,7 +33,7 @@ use crate::stats::{CardStats, QueueStats};
 use error::Cause;
 pub use lane::Lane;
 use lane::Lanes;
-use select::{CardView, Choice, Demand, History, QueueView, select, speed_rating};
+use select::{CardView, Choice, Demand, History, Loss, QueueView, select, speed_rating};
 
 /// A request on its way.
 #[derive(Debug)]
@@ -50,7 +50,9 @@ pub(crate) struct Ticket {
     /// Indices of card and queue of each vain try.
     pub(crate) tried: Vec<(usize, usize)>,
     /// Those of them that gave no answer at all.
-    pub(crate) lost: Vec<(usize, usize)>,
+    pub(crate) lost: Vec<Loss>,
+    /// When it was sent to its place, in milliseconds since the start.
+    pub(crate) sent_ms: u64,
     pub(crate) last_cause: Option<Cause>,
     /// When the last try failed.
     pub(crate) failed: Option<Instant>,
@@ -100,6 +102,8 @@ struct Silence {
     times: AtomicU32,
     /// When it may be tried again, in milliseconds since the start.
     until_ms: AtomicU64,
+    /// When it answered last, or somebody took care of it, in milliseconds since the start.
+    ended_ms: AtomicU64,
 }
 
 impl Silence {
@@ -110,16 +114,12 @@ impl Silence {
         self.until_ms.store(now_ms.saturating_add(time_ms), Relaxed);
     }
 
-    fn end(&self) {
+    fn end(&self, now_ms: u64) {
+        self.ended_ms.store(now_ms, Relaxed);
         if self.times.load(Relaxed) != 0 {
             self.times.store(0, Relaxed);
             self.until_ms.store(0, Relaxed);
         }
-    }
-
-    /// Nothing was lost since the last reply, or since somebody has taken care of the queue.
-    fn is_over(&self) -> bool {
-        self.times.load(Relaxed) == 0
     }
 
     fn lasts(&self, now_ms: impl FnOnce() -> u64) -> bool {
@@ -213,8 +213,8 @@ impl QueueView for ViewQueue<'_> {
         self.queue.silence.lasts(|| elapsed_ms(self.started))
     }
 
-    fn answers(&self) -> bool {
-        self.queue.silence.is_over()
+    fn answered_ms(&self) -> u64 {
+        self.queue.silence.ended_ms.load(Relaxed)
     }
 
     fn load(&self) -> u32 {
@@ -315,6 +315,7 @@ impl Zcrypt {
             tries: 0,
             tried: Vec::new(),
             lost: Vec::new(),
+            sent_ms: 0,
             last_cause: None,
             failed: None,
         });
@@ -384,6 +385,7 @@ impl Zcrypt {
         let before = (ticket.weight, ticket.place);
         ticket.weight = weight;
         ticket.place = Some(place);
+        ticket.sent_ms = elapsed_ms(self.started);
         ticket.tries = ticket.tries.saturating_add(1);
         let (card, zqueue) = (&self.cards[place.card], self.zqueue(place));
         card.load.fetch_add(weight, Relaxed);
@@ -416,10 +418,10 @@ impl Zcrypt {
     /// go before it at the first reply of a batch, and be asleep again at the second.
     fn settle(&self, place: Place, done: Vec<Done<Box<Ticket>>>) {
         let mut to_wake: Vec<Arc<PortShared>> = Vec::new();
+        if done.iter().any(|done| matches!(done.outcome, Outcome::Reply(_))) {
+            self.zqueue(place).silence.end(elapsed_ms(self.started));
+        }
         for Done { private: ticket, outcome } in done {
-            if matches!(outcome, Outcome::Reply(_)) {
-                self.zqueue(place).silence.end();
-            }
             self.discharge(place, ticket.weight);
             if let Some(port) = self.put(ticket, outcome)
                 && !to_wake.iter().any(|other| Arc::ptr_eq(other, &port))
@@ -514,7 +516,7 @@ impl Zcrypt {
 
     /// Takes a queue online or offline; what it holds is tried elsewhere.
     pub(crate) fn set_online(&self, place: Place, online: bool) {
-        self.zqueue(place).silence.end();
+        self.zqueue(place).silence.end(elapsed_ms(self.started));
         let was = self.zqueue(place).online.swap(online, SeqCst);
         if was && !online {
             self.clear(place, Cause::Offline);
@@ -524,7 +526,8 @@ impl Zcrypt {
 
     /// Takes a whole card online or offline.
     pub(crate) fn set_card_online(&self, card: usize, online: bool) {
-        self.cards[card].queues.iter().for_each(|queue| queue.silence.end());
+        let now_ms = elapsed_ms(self.started);
+        self.cards[card].queues.iter().for_each(|queue| queue.silence.end(now_ms));
         let was = self.cards[card].online.swap(online, SeqCst);
         if was && !online {
             for queue in 0..self.cards[card].queues.len() {

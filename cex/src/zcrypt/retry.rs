@@ -11,6 +11,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use super::error::{self, Cause, Verdict};
+use super::select::Loss;
 use super::{Ticket, Zcrypt};
 use crate::ap::bus::Place;
 use crate::ap::message::Reply;
@@ -59,7 +60,8 @@ impl Zcrypt {
                     let place = ticket.place.map(|place| (place.card, place.queue));
                     ticket.tried.extend(place);
                     if cause == Cause::TimedOut {
-                        ticket.lost.extend(place);
+                        let sent_ms = ticket.sent_ms;
+                        ticket.lost.extend(place.map(|place| Loss { place, sent_ms }));
                     }
                 }
                 self.again(ticket, cause, trace)

@@ -42,13 +42,21 @@ pub(crate) const SILENT_PENALTY: u32 = 1_000_000;
 /// Refusals after which a request no longer spares the queues that have lost something.
 const DESPERATE_AFTER: usize = 3;
 
+/// A try that was never answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Loss {
+    pub(crate) place: Position,
+    /// When the request was sent there, in milliseconds since the start.
+    pub(crate) sent_ms: u64,
+}
+
 /// What a request has met so far.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct History<'a> {
     /// Card and queue of each vain try.
     pub(crate) tried: &'a [Position],
     /// Those among them where it found no answer at all.
-    pub(crate) lost: &'a [Position],
+    pub(crate) lost: &'a [Loss],
     /// It may wait for a full queue that has not been tried.
     pub(crate) patient: bool,
 }
@@ -60,14 +68,17 @@ impl History<'_> {
 
     /// Refused so often by queues that answer that it takes its chance with one that may not.
     fn is_desperate(&self) -> bool {
-        self.tried.iter().filter(|place| !self.lost.contains(place)).count() >= DESPERATE_AFTER
+        let is_lost = |place: &Position| self.lost.iter().any(|loss| loss.place == *place);
+        self.tried.iter().filter(|place| !is_lost(place)).count() >= DESPERATE_AFTER
     }
 
-    /// Whether that queue is closed to it: one second chance, no third.
+    /// Whether that queue is closed to it: one second chance, no third. A loss is noticed late, and
+    /// a queue that has answered others since the request was sent there works.
     fn is_barred(&self, place: Position, queue: &impl QueueView) -> bool {
-        match self.lost.iter().filter(|lost| **lost == place).count() {
-            0 => false,
-            1 => !queue.answers() && !self.is_desperate(),
+        let mut losses = self.lost.iter().filter(|loss| loss.place == place);
+        match (losses.next(), losses.next()) {
+            (None, _) => false,
+            (Some(loss), None) => queue.answered_ms() <= loss.sent_ms && !self.is_desperate(),
             _ => true,
         }
     }
@@ -122,8 +133,8 @@ pub(crate) trait QueueView {
     fn has_room(&self) -> bool;
     /// It lost the requests it had last, and it is too early to try it again.
     fn silent(&self) -> bool;
-    /// It has lost nothing since its last reply.
-    fn answers(&self) -> bool;
+    /// When it answered last, or somebody took care of it, in milliseconds since the start.
+    fn answered_ms(&self) -> u64;
     fn load(&self) -> u32;
     fn requests(&self) -> u64;
 }

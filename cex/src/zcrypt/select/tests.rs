@@ -7,7 +7,7 @@ struct Q {
     usable: bool,
     room: bool,
     silent: bool,
-    answers: bool,
+    answered_ms: u64,
     load: u32,
     requests: u64,
 }
@@ -31,8 +31,8 @@ impl QueueView for &Q {
     fn silent(&self) -> bool {
         self.silent
     }
-    fn answers(&self) -> bool {
-        self.answers
+    fn answered_ms(&self) -> u64 {
+        self.answered_ms
     }
     fn load(&self) -> u32 {
         self.load
@@ -64,7 +64,7 @@ impl CardView for &C {
 }
 
 fn q(load: u32, requests: u64) -> Q {
-    Q { usable: true, room: true, silent: false, answers: false, load, requests }
+    Q { usable: true, room: true, silent: false, answered_ms: 5, load, requests }
 }
 
 fn card(kind: CardType, load: u32, requests: u64, queues: &[Q]) -> C {
@@ -84,8 +84,13 @@ const RSA_4K: Demand = Demand { lane: Lane::RsaBlock, kind: KeyKind::Rsa { bits:
 const RSA_DIGEST: Demand = Demand { lane: Lane::RsaDigest, kind: KeyKind::Rsa { bits: 2048 } };
 const EC: Demand = Demand { lane: Lane::Ec, kind: KeyKind::Ec(Curve::P256) };
 
-fn history<'a>(tried: &'a [Position], lost: &'a [Position]) -> History<'a> {
+fn history<'a>(tried: &'a [Position], lost: &'a [Loss]) -> History<'a> {
     History { tried, lost, patient: true }
+}
+
+/// Sent after the last reply of the queues here.
+fn lost_at(places: &[Position]) -> Vec<Loss> {
+    places.iter().map(|place| Loss { place: *place, sent_ms: 6 }).collect()
 }
 
 fn won(cards: &[C], demand: Demand, last: Option<(usize, usize)>) -> Option<(usize, usize)> {
@@ -256,16 +261,16 @@ fn a_silent_queue_is_used_when_there_is_no_other() {
 #[test]
 fn a_request_does_not_go_back_to_a_queue_that_has_lost_it() {
     let cards = [a(0, 0), c(5_000, 9)];
-    let chosen = |lost: &[_]| select(cards.iter(), RSA_2K, history(lost, lost));
+    let chosen = |lost: &[_]| select(cards.iter(), RSA_2K, history(lost, &lost_at(lost)));
     assert_eq!(chosen(&[(0, 0)]), Choice::Queue { card: 1, queue: 0, weight: 64 });
     assert_eq!(chosen(&[(0, 0), (1, 0)]), Choice::None);
 }
 
 #[test]
 fn a_request_goes_back_once_to_a_queue_that_answers_others_again() {
-    let answers = Q { answers: true, ..q(0, 0) };
+    let answers = Q { answered_ms: 7, ..q(0, 0) };
     let cards = [card(CardType::Cex8C, 0, 0, &[answers]), c(0, 0)];
-    let chosen = |lost: &[_]| select(cards.iter(), EC, history(lost, lost));
+    let chosen = |lost: &[_]| select(cards.iter(), EC, history(lost, &lost_at(lost)));
     assert_eq!(chosen(&[(0, 0), (1, 0)]), Choice::Queue { card: 0, queue: 0, weight: 12 });
     assert_eq!(chosen(&[(0, 0), (1, 0), (0, 0)]), Choice::None);
 }
@@ -288,10 +293,11 @@ fn who_is_refused_again_and_again_tries_a_silent_queue() {
 #[test]
 fn a_queue_that_has_lost_a_request_gets_it_a_second_time_at_most() {
     let cards = [c(0, 0), c(500, 9)];
-    let chosen = |tried: &[_], lost: &[_]| match select(cards.iter(), EC, history(tried, lost)) {
-        Choice::Queue { card, .. } => Some(card),
-        _ => None,
-    };
+    let chosen =
+        |tried: &[_], lost: &[_]| match select(cards.iter(), EC, history(tried, &lost_at(lost))) {
+            Choice::Queue { card, .. } => Some(card),
+            _ => None,
+        };
     let refused = [(0, 0), (1, 0), (1, 0), (1, 0)];
     assert_eq!(chosen(&refused[..3], &[(0, 0)]), Some(1));
     assert_eq!(chosen(&refused, &[(0, 0)]), Some(0));
