@@ -485,18 +485,21 @@ impl ServiceSet {
     /// A set of at least one service.
     #[must_use]
     pub fn new(services: Vec<Arc<Service>>) -> Arc<Self> {
+        Self::of(services, false)
+    }
+
+    fn of(services: Vec<Arc<Service>>, in_clear: bool) -> Arc<Self> {
         let modes = |service: &Arc<Service>| service.policy().modes().clone();
         let common = services.iter().map(modes).reduce(|all, one| all.intersection(&one));
         let policy = PolicySet::new(&common.unwrap_or_default());
-        Arc::new(Self { services, policy, in_clear: false })
+        Arc::new(Self { services, policy, in_clear })
     }
 
     /// One service that is reached without TLS. There is nothing by which clients could tell it
     /// from another one of the same address.
     #[must_use]
     pub fn in_clear(service: Arc<Service>) -> Arc<Self> {
-        let policy = service.policy().clone();
-        Arc::new(Self { services: vec![service], policy, in_clear: true })
+        Self::of(vec![service], true)
     }
 
     /// Whether its clients do not speak TLS.

@@ -260,12 +260,12 @@ fn execution(config: &Config, crypto: &Crypto) -> Result<Execution, Error> {
 
 /// What clients of an address choose from; a service without TLS has it for itself.
 fn service_set(config: &Config, services: &[Arc<ServiceRuntime>]) -> Arc<ServiceSet> {
-    let is_in_clear = |runtime: &ServiceRuntime| {
-        let mut plain = config.services.iter().filter(|service| service.tls == schema::Tls::Off);
-        plain.any(|service| service.name == runtime.name)
+    let is_in_clear = |name: &str| {
+        let mut all = config.services.iter();
+        all.any(|service| service.name == name && service.tls == schema::Tls::Off)
     };
     match services {
-        [only] if is_in_clear(only) => ServiceSet::in_clear(Arc::clone(&only.tls)),
+        [only] if is_in_clear(&only.name) => ServiceSet::in_clear(Arc::clone(&only.tls)),
         _ => ServiceSet::new(services.iter().map(|service| Arc::clone(&service.tls)).collect()),
     }
 }

@@ -64,16 +64,6 @@ const COST: [Column; 9] = [
 ];
 /// The row of the table with most clients.
 const MOST: &str = "full13-rsa2048";
-const LOAD: [Column; 8] = [
-    Column::new("batch fill", FILL, 2),
-    Column::new("CPU, µs", TOTAL, 1).with_range(),
-    Column::new("host, µs", "host_us", 1),
-    Column::new("card, µs", "card_us", 1),
-    Column::new("units/s", "rate_per_s", 0),
-    Column::new("p50, µs", "p50_us", 0),
-    Column::new("p99, µs", "p99_us", 0),
-    Column::new("Adjunct / this", RATIO, 3).with_range(),
-];
 const LATENCY: [Column; 2] =
     [Column::new("p50, µs", "p50_us", 0), Column::new("p99, µs", "p99_us", 0)];
 const IDLE: [Column; 2] = [
@@ -306,7 +296,9 @@ fn loads(
         Way::Inline.name()
     );
     let rows: Vec<&Cell> = cells.iter().map(|(_, _, cell)| *cell).collect();
-    text.push_str(&markdown::table(&rows, &LOAD));
+    let fill = Column::new("batch fill", FILL, 2);
+    let columns: Vec<Column> = [fill].into_iter().chain(COST).chain(LATENCY).collect();
+    text.push_str(&markdown::table(&rows, &columns));
     text.push('\n');
     text.push_str(&reasons(&rows));
     let label = |clients: usize, way: Way| format!("{clients} clients, {}", way.name());

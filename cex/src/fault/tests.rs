@@ -1,6 +1,7 @@
 //! Each fault under a small load: with another card everything succeeds, alone it fails with the
 //! right words, and after the repair the card works again.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::*;
@@ -8,7 +9,7 @@ use crate::ap::response::ResponseCode as Rc;
 use crate::request::{Cause, Failure, Path};
 use crate::tests_support::{Load, digest_of, load, p256_pkcs8, rsa_2048, rsa_request};
 use crate::{
-    CardConfig, CardType, Config, EngineChoice, Hash, NoCard, ReplyCode, Scheme, SignRequest,
+    CardConfig, CardType, Config, EngineChoice, Hash, Key, NoCard, ReplyCode, Scheme, SignRequest,
     Status, Verify,
 };
 
@@ -173,12 +174,18 @@ fn without_a_card_software_does_it_where_the_configuration_says_so() {
     assert_eq!(cex.snapshot().software, 6);
 }
 
-#[test]
-fn a_queue_that_has_lost_requests_is_tried_again_when_the_other_one_fails() {
+/// Card 0, which is asked first, loses its requests; card 2 does not.
+fn one_of_two_loses() -> (Arc<Cex>, Key) {
     let config = Config { request_timeout: Duration::from_millis(250), ..config(&[0, 2]) };
     let cex = Cex::start(&config).unwrap();
     let key = load(&cex, rsa_2048().pkcs8());
     cex.inject(Target::Card(0), Fault::LostReply).unwrap();
+    (cex, key)
+}
+
+#[test]
+fn a_queue_that_has_lost_requests_is_tried_again_when_the_other_one_fails() {
+    let (cex, key) = one_of_two_loses();
     let lost = cex.sign_blocking(rsa_request(&key));
     assert_eq!(lost.result.map(|_| lost.trace.apqn.map(|apqn| apqn.card)), Ok(Some(2)));
     assert_eq!(cex.snapshot().cards[0].queues[0].timeouts, 1, "and is left alone now");
@@ -193,10 +200,7 @@ fn a_queue_that_has_lost_requests_is_tried_again_when_the_other_one_fails() {
 
 #[test]
 fn a_request_that_both_cards_have_lost_goes_to_the_one_that_was_repaired() {
-    let config = Config { request_timeout: Duration::from_millis(250), ..config(&[0, 2]) };
-    let cex = Cex::start(&config).unwrap();
-    let key = load(&cex, rsa_2048().pkcs8());
-    cex.inject(Target::Card(0), Fault::LostReply).unwrap();
+    let (cex, key) = one_of_two_loses();
     cex.inject(Target::Card(2), Fault::LostReply).unwrap();
     let mut load = Load::new(&cex);
     load.submit(&rsa_request(&key)).unwrap();
@@ -217,10 +221,7 @@ fn a_request_that_both_cards_have_lost_goes_to_the_one_that_was_repaired() {
 
 #[test]
 fn a_request_goes_back_to_a_card_that_has_answered_since_when_there_is_no_other() {
-    let config = Config { request_timeout: Duration::from_millis(250), ..config(&[0, 2]) };
-    let cex = Cex::start(&config).unwrap();
-    let key = load(&cex, rsa_2048().pkcs8());
-    cex.inject(Target::Card(0), Fault::LostReply).unwrap();
+    let (cex, key) = one_of_two_loses();
     let mut lost = Load::new(&cex);
     lost.submit(&rsa_request(&key)).unwrap();
     while !cex.zcrypt.bus.cards[0].hw.queues[0].has_lost() {

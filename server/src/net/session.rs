@@ -170,7 +170,7 @@ impl Session {
     /// A session for a client that has been accepted.
     #[must_use]
     pub fn new(arrival: Arrival, now: Instant) -> Self {
-        let Arrival { key, token, client, peer, address, places, admission, gauges } = arrival;
+        let Arrival { key, token, client, peer, address, mut places, admission, gauges } = arrival;
         let tls = Connection::new(Arc::clone(&address.set), token);
         if tls.is_in_clear() {
             client.keep_urgent_data();
@@ -180,6 +180,9 @@ impl Session {
         let local = listen.or_else(|| client.local_addr());
         let record = Draft::new(address.next_connection(), peer, local);
         let front = address.expects_proxy_header(peer.ip()).then(Box::default);
+        if tls.is_in_clear() && front.is_none() {
+            places.leave_hello();
+        }
         Self {
             key,
             token,
@@ -276,14 +279,8 @@ impl Session {
         }
     }
 
-    /// Whether it goes on before the client has said anything: without TLS a backend may be the
-    /// first to speak.
-    #[must_use]
-    pub fn begins_by_itself(&self) -> bool {
-        self.tls.is_in_clear()
-    }
-
-    /// Whether the ClientHello is still waited for.
+    /// Whether the ClientHello is still waited for, or the PROXY header ahead of it. Without TLS
+    /// neither need come, and the backend may be the first to speak.
     #[must_use]
     pub fn awaits_hello(&self) -> bool {
         self.places.awaits_hello()

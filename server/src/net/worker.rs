@@ -522,14 +522,16 @@ impl Worker {
         let arrival = Arrival { key, token, client, peer, address, places, admission, gauges };
         let session = entry.insert(Session::new(arrival, now));
         let denial = too_many.or_else(|| session.count_client());
-        let begins_by_itself = session.begins_by_itself();
-        self.hellos.insert(token);
+        let awaits_hello = session.awaits_hello();
+        if awaits_hello {
+            self.hellos.insert(token);
+        }
         match denial {
             Some((rule, reason)) => self.turn_away(key, rule, reason, now),
             // What the client has sent already makes an event, too.
             None => {
                 self.arm(key);
-                if begins_by_itself {
+                if !awaits_hello {
                     self.enqueue(key);
                 }
                 self.make_room_for_hellos(now);

@@ -154,6 +154,25 @@ fn limits_and_headers_hold_without_tls() {
 }
 
 #[test]
+fn nobody_waits_for_a_hello_that_will_not_come() {
+    let backend = Backend::named("hello");
+    let pki = Pki::new();
+    let leaf = pki.issue("leaf", &Leaf::new(Kind::P256, &[NAME]));
+    let daemon = adjunct!().start(|[at]| {
+        let service = Service::new("plain", at, backend.address, &leaf).with(OFF);
+        let text = file(&[service.with("limits = { handshakes = 1 }")]);
+        text.replacen("[server]\n", "[server]\nlimits = { hello = 1 }\n", 1)
+    });
+    // All of them come to be accepted in one turn.
+    let sockets = daemon.frozen(|| [(); 9].map(|()| connect(daemon.address())));
+    for mut socket in sockets {
+        let mut greeting = [0; 6];
+        socket.read_exact(&mut greeting).unwrap();
+    }
+    daemon.stop();
+}
+
+#[test]
 fn a_client_without_tls_is_carried_on_with_tls() {
     let _ = need!("python3");
     let pki = Pki::new();
