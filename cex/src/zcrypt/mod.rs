@@ -58,9 +58,9 @@ pub(crate) struct Ticket {
     pub(crate) failed: Option<Instant>,
 }
 
-/// How long a request waits after its first vain try for a queue that it has not tried, before it
-/// also goes back to one that it has. It doubles with each try: other cards that are slow, not
-/// stuck, then have the time they need before the tries are used up.
+/// How long a request waits after its first vain try for a full queue that has failed it less often
+/// than others, before it also goes back to these. It doubles with each try: other cards that are
+/// slow, not stuck, then have the time they need before the tries are used up.
 const RETRY_PATIENCE: Duration = Duration::from_millis(250);
 
 impl Ticket {

@@ -9,8 +9,8 @@
 //! The lowest cost wins, a tie goes to the smaller number of requests so far. Cards are compared
 //! first, then the queues of the winner. While a request is in flight its rating is part of the
 //! load of card and queue. Full queues are passed over; that all are full is an answer of its own.
-//! A retry rather waits for a full queue than goes back to the one that has just failed, as long
-//! as it is patient.
+//! A retry rather waits for a full queue than goes back to one that has failed it more often, as
+//! long as it is patient.
 //!
 //! Beyond zcrypt: an accelerator that does RSA in batches is rated at a quarter, for a request that
 //! joins a batch costs next to nothing and one sent elsewhere spoils it: the first four go to the
@@ -57,7 +57,7 @@ pub(crate) struct History<'a> {
     pub(crate) tried: &'a [Position],
     /// Those among them where it found no answer at all.
     pub(crate) lost: &'a [Loss],
-    /// It may wait for a full queue that has not been tried.
+    /// It may wait for a full queue that has failed it less often than another.
     pub(crate) patient: bool,
 }
 
@@ -169,7 +169,8 @@ pub(crate) fn select<C: CardView>(
     history: History<'_>,
 ) -> Choice {
     let mut best: Option<((u32, u64), Choice)> = None;
-    let (mut candidates, mut other_full) = (false, false);
+    let mut candidates = false;
+    let mut fewest_among_full: Option<u32> = None;
     for (card, view) in cards.enumerate() {
         let Some(weight) = rating(&view, demand).filter(|_| view.online()) else {
             continue;
@@ -181,8 +182,10 @@ pub(crate) fn select<C: CardView>(
         for (queue, view) in queues.filter(open) {
             candidates = true;
             silent &= view.silent();
-            let tried = history.tried.contains(&(card, queue));
-            other_full |= history.patient && !tried && !view.has_room();
+            if history.patient && !view.has_room() {
+                let vain = history.vain_tries(|place| *place == (card, queue));
+                fewest_among_full = Some(fewest_among_full.map_or(vain, |fewest| fewest.min(vain)));
+            }
         }
         if silent && !history.is_desperate() {
             penalty += SILENT_PENALTY;
@@ -197,7 +200,8 @@ pub(crate) fn select<C: CardView>(
     }
     match best {
         Some((_, Choice::Queue { card, queue, .. }))
-            if history.tried.contains(&(card, queue)) && other_full =>
+            if fewest_among_full
+                .is_some_and(|fewest| fewest < history.vain_tries(|at| *at == (card, queue))) =>
         {
             Choice::AllFull
         }

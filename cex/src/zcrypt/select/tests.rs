@@ -242,6 +242,17 @@ fn a_retry_waits_for_a_full_queue_rather_than_go_back() {
 }
 
 #[test]
+fn a_queue_that_failed_it_less_often_is_worth_waiting_for() {
+    let full = Q { room: false, answered_ms: 7, ..q(96, 0) };
+    let cards = [c(0, 0), card(CardType::Cex8C, 96, 0, &[full])];
+    let chosen = |tried: &[_]| select(cards.iter(), EC, history(tried, &lost_at(&[(1, 0)])));
+    let refused = Choice::Queue { card: 0, queue: 0, weight: 12 };
+    assert_eq!(chosen(&[(1, 0)]), refused, "a queue without a fault has room");
+    assert_eq!(chosen(&[(1, 0), (0, 0)]), refused, "one is as good as the other");
+    assert_eq!(chosen(&[(1, 0), (0, 0), (0, 0)]), Choice::AllFull);
+}
+
+#[test]
 fn the_weight_is_the_rating_alone() {
     let choice = select([a(70, 1)].iter(), RSA_2K, history(&[(0, 0)], &[]));
     assert_eq!(choice, Choice::Queue { card: 0, queue: 0, weight: 54 });
