@@ -1,4 +1,4 @@
-//! Connections that go on for a while wake their event loop at once.
+//! Connections that go on for a while wake their event loop at once, and its turns are short then.
 //!
 //! A short one, which ends after a request and its answer, is not worth the move from one epoll
 //! instance to the other ([`Watch`]).
@@ -20,17 +20,22 @@ impl Session {
     /// A connection that goes on for a while is a conversation: from then on its bytes wake the
     /// event loop at once.
     pub(super) fn count_round(&mut self, turn: &mut Turn<'_>) {
-        if self.rounds == CONVERSATION {
+        if self.converses() {
             return;
         }
         self.rounds += 1;
-        if self.rounds == CONVERSATION
+        if self.converses()
             && self.is_relaying()
             && let Err(error) = self.watch_urgently(turn.watch)
         {
             let reason = format!("the connection cannot be watched: {error}");
             self.end_relay(turn, &rules::INTERNAL_ERROR, reason);
         }
+    }
+
+    /// Whether it is one.
+    pub(super) fn converses(&self) -> bool {
+        self.rounds == CONVERSATION
     }
 
     fn watch_urgently(&mut self, watch: &Watch) -> io::Result<()> {

@@ -28,12 +28,14 @@ use super::gauges::{Gauges, TurnEnd};
 use super::ledger::{Class, Ledger, Spent};
 use super::queues::RunQueues;
 use super::session::{Arrival, Next, Session, Turn};
-use super::slice::Slice;
+use super::slice::Pace;
 use super::timers::Timers;
 use super::watch::{News, Watch};
 use crate::admission::Admission;
 use crate::observe::{Event, Level, Log};
 use crate::runtime::{Address, Runtime};
+
+// Each of these is for a turn beside conversations, see [`Pace`].
 
 /// Time for data of established connections in a turn.
 const DATA_SLICE: Duration = Duration::from_micros(100);
@@ -102,6 +104,7 @@ pub struct Worker {
     /// The same at the end of the last turn.
     spent: Spent,
     timers: Timers,
+    pace: Pace,
     scratch: Vec<u8>,
     backends: Vec<BackendChange>,
     log: Log,
@@ -173,6 +176,7 @@ impl Worker {
             ledger: Ledger::new(Instant::now()),
             spent: Spent::default(),
             timers: Timers::default(),
+            pace: Pace::default(),
             scratch: vec![0; SCRATCH_BYTES],
             backends: Vec::new(),
             log,
@@ -202,7 +206,7 @@ impl Worker {
             self.take_events(&news);
             self.take_commands(now);
             self.run_data(now);
-            self.take_replies();
+            self.take_replies(now);
             self.run_agreements(now);
             self.run_others(now);
             self.run_deadlines(now);
@@ -308,11 +312,11 @@ impl Worker {
         }
     }
 
-    fn take_replies(&mut self) {
+    fn take_replies(&mut self, now: Instant) {
         if self.member.suspended() > 0 {
             self.ledger.turn(Class::Handshake);
         }
-        for reply in self.member.replies(REPLY_SLICE) {
+        for reply in self.member.replies(self.pace.length(now, REPLY_SLICE)) {
             self.deliver(reply);
         }
         self.ledger.turn(Class::Overhead);
@@ -350,7 +354,7 @@ impl Worker {
         if self.queues.data_len() == 0 {
             return;
         }
-        let slice = Slice::of(now, DATA_SLICE);
+        let slice = self.pace.slice(now, DATA_SLICE);
         for _ in 0..self.queues.data_len() {
             let Some(key) = self.queues.pop_data() else { break };
             self.with_session(key, now, Session::drive);
@@ -361,7 +365,7 @@ impl Worker {
     }
 
     fn run_others(&mut self, now: Instant) {
-        let slice = Slice::of(now, OTHERS_SLICE);
+        let slice = self.pace.slice(now, OTHERS_SLICE);
         for _ in 0..self.queues.others_len() {
             let Some(key) = self.queues.pop_other() else { return };
             self.member.note_others(self.queues.others_len());
@@ -376,7 +380,7 @@ impl Worker {
         let mut slice = None;
         while let Some((_, key)) = self.timers.pop_due(now) {
             // Mostly nothing is due, and a look at the clock has its price, too.
-            let slice = slice.get_or_insert_with(|| Slice::of(now, DEADLINE_SLICE));
+            let slice = slice.get_or_insert_with(|| self.pace.slice(now, DEADLINE_SLICE));
             let Some(session) = self.sessions.get_mut(key) else { continue };
             *session.deadline_set() = None;
             if session.deadline() > now {
@@ -418,6 +422,9 @@ impl Worker {
             Next::Finished
         });
         self.ledger.turn(Class::Overhead);
+        if session.converses() {
+            self.pace.note_conversation(now);
+        }
         if let Some(record) = session.take_record() {
             self.log.record(record);
         }
@@ -452,7 +459,7 @@ impl Worker {
     /// Takes new connections for a slice of a turn, and at least one.
     fn accept(&mut self, now: Instant) {
         if self.listeners.iter().any(|listener| listener.pending) {
-            let slice = Slice::of(now, ACCEPT_SLICE);
+            let slice = self.pace.slice(now, ACCEPT_SLICE);
             while self.accept_one(now) && !slice.is_spent() {}
         }
     }
