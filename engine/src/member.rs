@@ -60,8 +60,8 @@ pub fn thread_cpu() -> Duration {
     )
 }
 
-/// Work that took no longer is taken for work from its begin to its end: the loop has slices of
-/// 0.1 ms, and who is pushed aside waits for milliseconds.
+/// Work that took no longer is taken for work from its begin to its end: a step of a
+/// connection takes 0.1 ms, and who is pushed aside waits for milliseconds.
 const UNINTERRUPTED: Duration = Duration::from_micros(200);
 
 /// Resources of one event loop.

@@ -1,9 +1,9 @@
 //! The bounded queues in front of the bus: one for each class of request.
 //!
-//! A lane fills only while every queue that could do its requests is full. It is bounded in
-//! length (a new request is refused) and in age (waiting requests are shed by `tick`). Requests
-//! of one lane can all be done by the same cards, so none blocks what could go on; a retry that
-//! waits for another queue than its last one is looked past.
+//! A lane fills only while every queue that could do its requests is full, or all those that a
+//! retry waits for. It is bounded in length (a new request is refused) and in age (waiting requests
+//! are shed by `tick`). Requests of one lane can all be done by the same cards, so none blocks what
+//! could go on; a retry that waits for certain queues is looked past.
 
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};

@@ -59,13 +59,14 @@ pub(crate) struct Ticket {
 }
 
 /// How long a request waits after its first vain try for a full queue that has failed it less often
-/// than others, before it also goes back to these. It doubles with each try: other cards that are
-/// slow, not stuck, then have the time they need before the tries are used up.
+/// than others, before it also goes back to these. It doubles with each of the next three tries:
+/// other cards that are slow, not stuck, then have the time they need before the tries are used up,
+/// and the request is not yet too old to wait ([`Config::fifo_age_max`]).
 const RETRY_PATIENCE: Duration = Duration::from_millis(250);
 
 impl Ticket {
     fn is_patient(&self) -> bool {
-        let doubled = u32::from(self.tries.saturating_sub(1)).min(5);
+        let doubled = u32::from(self.tries.saturating_sub(1)).min(3);
         self.failed.is_some_and(|failed| failed.elapsed() < RETRY_PATIENCE * (1 << doubled))
     }
 

@@ -10,7 +10,7 @@
 //! first, then the queues of the winner. While a request is in flight its rating is part of the
 //! load of card and queue. Full queues are passed over; that all are full is an answer of its own.
 //! A retry rather waits for a full queue than goes back to one that has failed it more often, as
-//! long as it is patient.
+//! long as it is patient, but not for one that has lost it and is silent since.
 //!
 //! Beyond zcrypt: an accelerator that does RSA in batches is rated at a quarter, for a request that
 //! joins a batch costs next to nothing and one sent elsewhere spoils it: the first four go to the
@@ -156,7 +156,7 @@ pub(crate) trait CardView {
 pub(crate) enum Choice {
     /// This queue of this card (indices), at this speed rating.
     Queue { card: usize, queue: usize, weight: u32 },
-    /// There are queues that could do it, all full.
+    /// There are queues that could do it, all full, or those are that a retry rather waits for.
     AllFull,
     /// No queue can do it.
     None,
@@ -170,7 +170,9 @@ pub(crate) fn select<C: CardView>(
 ) -> Choice {
     let mut best: Option<((u32, u64), Choice)> = None;
     let mut candidates = false;
-    let mut fewest_among_full: Option<u32> = None;
+    // Vain tries of the queue that failed it least: of those that answer and have room, and of
+    // those that are full.
+    let (mut with_room, mut full) = (u32::MAX, u32::MAX);
     for (card, view) in cards.enumerate() {
         let Some(weight) = rating(&view, demand).filter(|_| view.online()) else {
             continue;
@@ -182,9 +184,12 @@ pub(crate) fn select<C: CardView>(
         for (queue, view) in queues.filter(open) {
             candidates = true;
             silent &= view.silent();
-            if history.patient && !view.has_room() {
-                let vain = history.vain_tries(|place| *place == (card, queue));
-                fewest_among_full = Some(fewest_among_full.map_or(vain, |fewest| fewest.min(vain)));
+            let vain = history.vain_tries(|place| *place == (card, queue));
+            match (view.has_room(), view.silent()) {
+                (true, false) => with_room = with_room.min(vain),
+                // One that has lost it and is silent holds others for ever, not for a while.
+                (false, silent) if vain == 0 || !silent => full = full.min(vain),
+                _ => {}
             }
         }
         if silent && !history.is_desperate() {
@@ -200,8 +205,8 @@ pub(crate) fn select<C: CardView>(
     }
     match best {
         Some((_, Choice::Queue { card, queue, .. }))
-            if fewest_among_full
-                .is_some_and(|fewest| fewest < history.vain_tries(|at| *at == (card, queue))) =>
+            if history.patient
+                && full < with_room.min(history.vain_tries(|at| *at == (card, queue))) =>
         {
             Choice::AllFull
         }

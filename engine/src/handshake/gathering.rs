@@ -7,8 +7,8 @@
 //!
 //! Invariants: nobody waits for company but where that is already in a queue of the loop, for
 //! [`TURNS_MAX`] turns at most, or where cards have so much to sign before it that its own
-//! signature is not made any later ([`AHEAD`]), for [`PATIENCE`] at most; the lock is never held
-//! across a suspension, and on an event loop it is always free.
+//! signature is not made any later ([`AHEAD`]), and in any case for [`PATIENCE`] at most; the lock
+//! is never held across a suspension, and on an event loop it is always free.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -30,7 +30,7 @@ const TURNS_MAX: usize = 16;
 /// Signatures that this loop waits for of cards which make a handshake last longer than company
 /// for its key agreement: four full batches.
 pub(crate) const AHEAD: usize = 16;
-/// The longest that signatures to come let anybody wait: cards may also lose them.
+/// The longest that anybody waits: turns may be long, and cards may lose what they are to sign.
 const PATIENCE: Duration = Duration::from_millis(5);
 
 /// What the points of an event loop's handshakes wait in.
@@ -120,9 +120,9 @@ impl Gathering {
         let mut waiting = self.waiting();
         let Waiting { together, points, turns, since } = &mut *waiting;
         *turns += 1;
-        let company = others > 0 && *turns < TURNS_MAX;
-        let in_no_hurry = signing >= AHEAD && now < *since + PATIENCE;
-        if points.is_empty() || (points.len() < FULL && (company || in_no_hurry)) {
+        let worth_it = (others > 0 && *turns < TURNS_MAX) || signing >= AHEAD;
+        let waits = points.len() < FULL && worth_it && now < *since + PATIENCE;
+        if points.is_empty() || waits {
             return Vec::new();
         }
         let (tokens, points): (Vec<_>, Vec<_>) = points.drain(..).unzip();

@@ -342,12 +342,15 @@ impl Session {
                     return Next::Wait;
                 }
                 Step::Moved if matches!(self.stage, Stage::Closed) => return Next::Finished,
-                // What comes next has a queue of its own, or others come first.
-                Step::Moved if self.kind() != kind || moved >= BYTES_PER_TURN => {
-                    return Next::Again;
-                }
+                // What comes next has a queue of its own.
+                Step::Moved if self.kind() != kind => return Next::Again,
+                // Others come first.
+                Step::Moved if moved >= BYTES_PER_TURN => break,
                 Step::Moved => {}
             }
+        }
+        if kind == Kind::Data {
+            self.count_round(turn);
         }
         Next::Again
     }

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 const TURN: Duration = Duration::from_micros(150);
 /// How much longer turns are that no conversation waits for.
 const STRETCH: u32 = 10;
-/// How long turns stay short after the last step of a conversation: who types or asks now and then
-/// is to find them so.
-const ATTENTION: Duration = Duration::from_secs(1);
+/// How long turns stay short after the last step of a conversation: who types, or beats once a
+/// second, is to find them so.
+const ATTENTION: Duration = Duration::from_secs(3);
 
 /// How long the turns of an event loop are at present.
 #[derive(Debug, Clone, Copy, Default)]

@@ -250,6 +250,28 @@ fn a_queue_that_failed_it_less_often_is_worth_waiting_for() {
     assert_eq!(chosen(&[(1, 0)]), refused, "a queue without a fault has room");
     assert_eq!(chosen(&[(1, 0), (0, 0)]), refused, "one is as good as the other");
     assert_eq!(chosen(&[(1, 0), (0, 0), (0, 0)]), Choice::AllFull);
+    // Another one with room that is as good is taken, even if it costs more.
+    let cards = [&cards[0], &cards[1], &c(5_000, 0)];
+    let chosen = |tried: &[_]| select(cards.into_iter(), EC, history(tried, &lost_at(&[(1, 0)])));
+    assert_ne!(chosen(&[(1, 0), (0, 0), (0, 0), (2, 0)]), Choice::AllFull);
+    // But a silent one is not: it would have the request lost.
+    let mut dead = c(0, 0);
+    dead.queues[0].silent = true;
+    let cards = [cards[0], cards[1], &dead];
+    let chosen = |tried: &[_]| select(cards.into_iter(), EC, history(tried, &lost_at(&[(1, 0)])));
+    assert_eq!(chosen(&[(1, 0), (0, 0), (0, 0)]), Choice::AllFull);
+}
+
+#[test]
+fn a_full_queue_that_lost_it_and_is_silent_is_not_waited_for() {
+    let silent = Q { room: false, silent: true, ..q(96, 0) };
+    let cards = [c(0, 0), card(CardType::Cex8C, 96, 0, &[silent])];
+    let chosen = |tried: &[_], lost: &[_]| select(cards.iter(), EC, history(tried, lost));
+    let refused = Choice::Queue { card: 0, queue: 0, weight: 12 };
+    let tried = [(1, 0), (0, 0), (0, 0), (0, 0)];
+    assert_eq!(chosen(&tried, &lost_at(&[(1, 0)])), refused);
+    // It may be slow to one that has not been there.
+    assert_eq!(chosen(&tried[1..], &[]), Choice::AllFull);
 }
 
 #[test]
