@@ -54,6 +54,9 @@ pub(super) fn run(options: &Options) -> Result<(), Failure> {
     if options.list {
         return list(&present, &missing);
     }
+    for (definition, reason) in &missing {
+        tell_left_out(definition, reason);
+    }
     end_servers_on_signals()?;
     raise_file_limit()?;
     let host = Host::now();
@@ -210,6 +213,11 @@ fn arena(options: &Options, scenarios: &[Scenario]) -> Result<Arena, Failure> {
     })
 }
 
+/// Said before anything is measured: who wants the server installs it and begins again.
+fn tell_left_out(definition: &Definition, reason: &str) {
+    progress(&format!("{} is left out: {reason}", definition.name));
+}
+
 /// Starts every server once. A peer that does not start is one of those missing, with what it says.
 fn introductions(
     arena: &Arena,
@@ -233,7 +241,7 @@ fn introductions(
             }
             (Err(reason), Contender::Theirs { definition, .. }) => {
                 let reason = rounds::told(&reason.to_string());
-                progress(&format!("{} is left out: {reason}", definition.name));
+                tell_left_out(definition, &reason);
                 missing.push((definition.clone(), reason));
             }
             (Err(reason), Contender::Ours { .. }) => return Err(reason),

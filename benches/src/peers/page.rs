@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::definition::Definition;
-use super::rounds::{ADDS, HOST_RATIO, RATIO};
+use super::rounds::{ADDS, HOST_RATIO, RATIO, told};
 use super::scenario::{
     BUSY, Effort, FILL, IDLE_KIB, RESIDENT, STORM_P99, Scenario, TARGETS, TLS_ADDS_US, TOTAL,
     Target, Work,
@@ -202,7 +202,7 @@ fn servers(story: &Story<'_>) -> String {
     text.push_str(&markdown::plain(&rows));
     text.push('\n');
     for (definition, reason) in story.missing {
-        let _ = writeln!(text, "Not measured: {} ({reason}).\n", definition.name);
+        text.push_str(&not_measured(&definition.name, reason));
     }
     text.push_str(
         "Why each setting is as it is stands in the files. All servers speak TLS 1.2 and 1.3, \
@@ -247,6 +247,11 @@ fn section(
         let _ = writeln!(text, "![{}]({file})\n", scenario.title);
     }
     Ok(text)
+}
+
+/// A server that is missing: the reason names a path of this machine where a file is.
+fn not_measured(name: &str, reason: &str) -> String {
+    format!("Not measured: {name} ({}).\n\n", told(reason))
 }
 
 /// Why cells have failed.
@@ -473,6 +478,13 @@ mod tests {
             let row = target_row(["row", "haproxy", RATIO], &figure, (0.40, 0.34), 3);
             assert_eq!(row.last().map(String::as_str), Some(verdict), "{values:?}");
         }
+    }
+
+    #[test]
+    fn what_is_not_installed_is_told_without_places() {
+        let path = ["", "usr", "lib", "stream.so"].join("/");
+        let text = not_measured("nginx", &format!("{path} is not installed"));
+        assert_eq!(text, "Not measured: nginx (stream.so is not installed).\n\n");
     }
 
     #[test]

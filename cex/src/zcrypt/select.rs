@@ -182,14 +182,19 @@ pub(crate) fn select<C: CardView>(
         let queues = view.queues().enumerate().filter(|(_, view)| view.usable());
         let open = |(queue, view): &(usize, _)| !history.is_barred((card, *queue), view);
         for (queue, view) in queues.filter(open) {
+            let is_silent = view.silent();
             candidates = true;
-            silent &= view.silent();
+            silent &= is_silent;
+            if !history.patient {
+                continue;
+            }
             let vain = history.vain_tries(|place| *place == (card, queue));
-            match (view.has_room(), view.silent()) {
+            match (view.has_room(), is_silent) {
                 (true, false) => with_room = with_room.min(vain),
+                (true, true) => {}
                 // One that has lost it and is silent holds others for ever, not for a while.
-                (false, silent) if vain == 0 || !silent => full = full.min(vain),
-                _ => {}
+                (false, true) if vain > 0 => {}
+                (false, _) => full = full.min(vain),
             }
         }
         if silent && !history.is_desperate() {
@@ -205,8 +210,7 @@ pub(crate) fn select<C: CardView>(
     }
     match best {
         Some((_, Choice::Queue { card, queue, .. }))
-            if history.patient
-                && full < with_room.min(history.vain_tries(|at| *at == (card, queue))) =>
+            if full < with_room.min(history.vain_tries(|at| *at == (card, queue))) =>
         {
             Choice::AllFull
         }

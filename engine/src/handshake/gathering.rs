@@ -192,5 +192,10 @@ mod tests {
         assert!(gathering.join(9, &point));
         let turns = (1..).find(|_| !gathering.compute(100, 0, now).is_empty());
         assert_eq!(turns, Some(TURNS_MAX));
+        // Turns may be long: nobody waits beyond the time.
+        assert!(gathering.join(10, &point));
+        let now = Instant::now();
+        assert!(gathering.compute(100, 0, now).is_empty());
+        assert_eq!(gathering.compute(100, 0, now + PATIENCE).len(), 1);
     }
 }

@@ -322,7 +322,16 @@ impl Session {
     /// Moves whatever can be moved.
     pub fn drive(&mut self, turn: &mut Turn<'_>) -> Next {
         let kind = self.kind();
-        let moved_before = self.record.bytes_in + self.record.bytes_out;
+        let before = self.record.bytes_in + self.record.bytes_out;
+        let next = self.advance(turn, kind, before);
+        if kind == Kind::Data && self.record.bytes_in + self.record.bytes_out > before {
+            self.count_round(turn);
+        }
+        next
+    }
+
+    /// Goes on with work of this kind; `before` bytes had been moved at the begin.
+    fn advance(&mut self, turn: &mut Turn<'_>, kind: Kind, before: u64) -> Next {
         for _ in 0..STEPS_PER_TURN {
             turn.ledger.turn(self.class());
             let step = match &self.stage {
@@ -332,25 +341,19 @@ impl Session {
                 Stage::Lingering { .. } => self.linger_step(turn),
                 Stage::Closed => return Next::Finished,
             };
-            let moved = self.record.bytes_in + self.record.bytes_out - moved_before;
+            let moved = self.record.bytes_in + self.record.bytes_out - before;
             match step {
                 Step::Blocked => {
-                    if moved > 0 && kind == Kind::Data {
-                        self.count_round(turn);
-                    }
                     self.release_idle_memory(turn.member);
                     return Next::Wait;
                 }
                 Step::Moved if matches!(self.stage, Stage::Closed) => return Next::Finished,
-                // What comes next has a queue of its own.
-                Step::Moved if self.kind() != kind => return Next::Again,
-                // Others come first.
-                Step::Moved if moved >= BYTES_PER_TURN => break,
+                // What comes next has a queue of its own, or others come first.
+                Step::Moved if self.kind() != kind || moved >= BYTES_PER_TURN => {
+                    return Next::Again;
+                }
                 Step::Moved => {}
             }
-        }
-        if kind == Kind::Data {
-            self.count_round(turn);
         }
         Next::Again
     }

@@ -1,6 +1,7 @@
 //! Connections that go on for a while, and what wakes an event loop for them.
 
 use std::io::Write;
+use std::net::TcpStream;
 
 use adjunct_tests::backend::Backend;
 use adjunct_tests::client::stock::{Client, Tls};
@@ -59,4 +60,41 @@ fn a_conversation_wakes_its_event_loop_at_once_and_a_short_request_does_not() {
     assert_eq!(tls.talk(b"bye").unwrap(), b"bye");
     wait_until("nobody is left to be watched", || urgent(&rig.daemon) == 0);
     rig.daemon.stop();
+}
+
+/// A number of the only event loop.
+fn member(rig: &rig::Rig, column: &str) -> u64 {
+    rig.ask("members")[0][column].as_u64().expect("a number")
+}
+
+/// Turns that the only event loop takes for a hundred clients that come all at once, and leave
+/// without a word.
+fn turns_for_a_crowd(rig: &rig::Rig) -> u64 {
+    let (before, here) = (member(rig, "turns"), member(rig, "connections"));
+    let crowd: Vec<TcpStream> =
+        rig.daemon.frozen(|| (0..100).map(|_| TcpStream::connect(rig.ec()).unwrap()).collect());
+    wait_until("all are accepted", || member(rig, "connections") == here + crowd.len() as u64);
+    let turns = member(rig, "turns") - before;
+    drop(crowd);
+    wait_until("all have left", || member(rig, "connections") == here);
+    turns
+}
+
+#[test]
+fn a_crowd_takes_fewer_turns_where_nobody_converses() {
+    let backend = Backend::echo();
+    let plan = rig::Plan { workers: Some(1), ..rig::Plan::default() };
+    // What a turn has time for is up to the machine: a disturbed one is asked again.
+    let is_felt = |_| {
+        let rig = rig::Rig::start(&adjunct!(), backend.address, &plan);
+        let alone = turns_for_a_crowd(&rig);
+        let tls = Client::new(&rig.pki).connect(rig.ec(), NAME).unwrap();
+        (0..8).for_each(|_| ping(&tls));
+        let beside = turns_for_a_crowd(&rig);
+        println!("{alone} turns alone, {beside} beside a conversation");
+        assert_eq!(tls.talk(b"bye").unwrap(), b"bye");
+        rig.daemon.stop();
+        2 * alone < beside
+    };
+    assert!((0..5).any(is_felt), "turns are as short, or as long, with and without a conversation");
 }
