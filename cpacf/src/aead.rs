@@ -9,8 +9,9 @@
 //! overwrite the record in place has destroyed the plaintext. Then the record goes out as zeros
 //! with a zero tag, which the peer rejects; nothing is ever sent in the clear and no wrong data is
 //! ever accepted. [`Sealer::seal_into`] reads its plaintext from elsewhere and so survives that
-//! too; it also saves the record layer a copy. Where the cryptographic module computes alone
-//! ([`crate::module`]) there is no portable implementation, and zeros go out in both cases.
+//! too; it and [`Opener::open_into`] save the record layer copies. Where the cryptographic module
+//! computes alone ([`crate::module`]) there is no portable implementation, and zeros go out in both
+//! cases.
 //!
 //! Opening may fail; that is an ordinary event (the peer sent garbage) and closes the connection.
 //!
@@ -290,6 +291,32 @@ impl Opener {
         let plaintext = opened.map_err(|_| Error::Authentication { function })?;
         call.corrupt(plaintext);
         Ok(plaintext)
+    }
+
+    /// Checks `sealed`, ciphertext followed by the tag, and decrypts it to `out`.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and [`Error::Length`] if `out` is not exactly as long as the
+    /// plaintext. After [`Error::Authentication`] it holds nothing of use.
+    #[inline]
+    pub fn open_into(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        aad: &[u8],
+        sealed: &[u8],
+        out: &mut [u8],
+    ) -> Result<(), Error> {
+        let function = self.algorithm.function();
+        let call = Call::begin(function)?;
+        let (expected, actual) = (out.len() + TAG_LEN, sealed.len());
+        if actual != expected {
+            return Err(Error::Length { function, what: "record", expected, actual });
+        }
+        let opened = self.cipher.open_into(nonce, aad, sealed.split_at(out.len()), out);
+        call.done(out.len());
+        opened.map_err(|_| Error::Authentication { function })?;
+        call.corrupt(out);
+        Ok(())
     }
 }
 

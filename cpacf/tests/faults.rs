@@ -168,6 +168,9 @@ fn sealing_survives_a_block_and_a_refusal_and_counts_as_software() {
         fault::block(function);
         let refused = opener.open(&NONCE, AAD, &mut healthy.clone()).unwrap_err();
         assert_eq!(refused, Error::Blocked { function });
+        let mut apart = [1; TEXT.len()];
+        let refused = opener.open_into(&NONCE, AAD, &healthy, &mut apart).unwrap_err();
+        assert_eq!((refused, apart), (Error::Blocked { function }, [1; TEXT.len()]));
         fault::repair(function);
     }
 }

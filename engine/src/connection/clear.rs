@@ -1,8 +1,8 @@
 //! Connections of a service without TLS: their bytes pass as they are.
 //!
-//! They take the course of all others, through the same buffers and with the same copies. So what
-//! TLS costs is the difference, and whatever holds for connections (limits, PROXY headers, health
-//! of backends) holds for them.
+//! They take the course of all others, through the same buffers, and are copied where those are
+//! opened and sealed. So what TLS costs is the difference, and whatever holds for connections
+//! (limits, PROXY headers, health of backends) holds for them.
 //!
 //! Invariant: nothing of TLS is read or written, not even an alert.
 
@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use super::wire::{Opened, RECORD_PLAINTEXT};
 use super::{Connection, Phase, Progress};
+use crate::buffer::Buffer;
 use crate::member::Member;
 
 impl Connection {
@@ -37,14 +38,15 @@ impl Connection {
         }
     }
 
-    /// Hands over what has come, as much at a time as a record would hold.
-    pub(super) fn take_in_clear(&mut self, sink: &mut dyn FnMut(&[u8])) -> Opened {
+    /// Appends what has come, as much at a time as a record would hold.
+    pub(super) fn take_in_clear(&mut self, into: &mut Buffer) -> Opened {
         let data = self.wire.input.data();
         let count = data.len().min(RECORD_PLAINTEXT);
         if count == 0 {
             return Opened::NeedInput;
         }
-        sink(&data[..count]);
+        into.grow_to(into.len() + count);
+        into.append(&data[..count]);
         self.wire.input.consume(count);
         Opened::Data(count)
     }

@@ -6,22 +6,23 @@ use rustls::server::UnbufferedServerConnection;
 
 use super::wire::{Broken, Opened, Outgoing};
 use super::{Connection, Phase};
+use crate::buffer::Buffer;
 use crate::failure;
 use crate::member::Member;
 use crate::record::Outcome;
 use crate::rules;
 
 impl Connection {
-    /// Opens the next record and hands its plaintext to `sink`.
-    pub fn open_record(&mut self, sink: &mut dyn FnMut(&[u8])) -> Opened {
+    /// Opens the next record and appends its plaintext to `into`.
+    pub fn open_record(&mut self, into: &mut Buffer) -> Opened {
         if matches!(self.phase, Phase::Clear) {
-            return self.take_in_clear(sink);
+            return self.take_in_clear(into);
         }
         if let Some(opened) = self.wire.after_close() {
             return opened;
         }
         let open = |connection: &mut Self, tls: &mut UnbufferedServerConnection| {
-            let opened = connection.wire.open(tls, sink);
+            let opened = connection.wire.open(tls, into);
             opened.unwrap_or_else(|broken| {
                 connection.fail_traffic(tls, &broken);
                 Opened::Failed

@@ -2,9 +2,11 @@
 //!
 //! Invariants: rustls remembers the place of an incomplete handshake message in the input, so every
 //! call gets at least the records that it has seen and not discarded; a call that only wants to
-//! send gets exactly those and can therefore never receive. Records are opened in the buffer they
-//! came in, and sealed into the buffer they leave from. Records that bring no data are rationed: a
-//! peer gets no work for nothing.
+//! send gets exactly those and can therefore never receive. Records are opened and sealed into the
+//! buffers that they leave from; their data does not pass through rustls ([`direct`]). Records that
+//! bring no data are rationed: a peer gets no work for nothing.
+
+use std::cell::RefCell;
 
 use rustls::Error;
 use rustls::unbuffered::{ConnectionState, EncryptError, UnbufferedStatus, WriteTraffic};
@@ -13,6 +15,7 @@ use crate::buffer::{BUFFER_BYTES, Buffer, SMALL_BUFFER_BYTES};
 use crate::handshake::flight::{encode, encode_after_failure};
 use crate::handshake::unbuffered::Unbuffered;
 use crate::member::Member;
+use crate::provider::direct;
 use crate::records::Window;
 
 /// Most plaintext in one record (RFC 8446 §5.1).
@@ -35,7 +38,7 @@ const DATA_PER_BARREN_RECORD: usize = 1024;
 /// What came out of the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Opened {
-    /// This many bytes of plaintext were given to the sink.
+    /// This many bytes of plaintext were appended.
     Data(usize),
     /// No complete record waits.
     NeedInput,
@@ -156,14 +159,14 @@ impl Wire {
         }
     }
 
-    /// Opens the next record and hands its plaintext to `sink`.
+    /// Opens the next record and appends its plaintext to `into`.
     pub(crate) fn open(
         &mut self,
         tls: &mut impl Unbuffered,
-        sink: &mut dyn FnMut(&[u8]),
+        into: &mut Buffer,
     ) -> Result<Opened, Broken> {
         loop {
-            let Call::Opened(opened) = self.open_step(tls, sink).map_err(Broken::Tls)? else {
+            let Call::Opened(opened) = self.open_step(tls, into).map_err(Broken::Tls)? else {
                 continue;
             };
             let whole_record = self.window.read();
@@ -180,22 +183,26 @@ impl Wire {
         }
     }
 
-    fn open_step(
-        &mut self,
-        tls: &mut impl Unbuffered,
-        sink: &mut dyn FnMut(&[u8]),
-    ) -> Result<Call, Error> {
+    fn open_step(&mut self, tls: &mut impl Unbuffered, into: &mut Buffer) -> Result<Call, Error> {
         let shown = self.window.show(self.input.data());
-        let UnbufferedStatus { discard, state } = tls.process(&mut self.input.data_mut()[..shown]);
+        let input = &mut self.input.data_mut()[..shown];
+        let before = into.len();
+        let UnbufferedStatus { discard, state } = direct::opening(into, || tls.process(input));
+        let opened = into.len();
+        into.truncate(before);
         let mut queued = Vec::new();
         let call = match state {
             Ok(ConnectionState::ReadTraffic(mut records)) => {
-                let mut count = 0;
                 while let Some(Ok(record)) = records.next_record() {
-                    count += record.payload.len();
-                    sink(record.payload);
+                    if opened > before {
+                        // The token of what was opened into it.
+                        into.filled(opened - before);
+                    } else {
+                        into.grow_to(into.len() + record.payload.len());
+                        into.append(record.payload);
+                    }
                 }
-                Ok(Call::Opened(Opened::Data(count)))
+                Ok(Call::Opened(Opened::Data(into.len() - before)))
             }
             Ok(ConnectionState::EncodeTlsData(data)) => {
                 encode(data, &mut queued);
@@ -243,8 +250,14 @@ impl Wire {
             let mut done = None;
             match state {
                 Ok(ConnectionState::WriteTraffic(mut traffic)) => {
-                    done =
-                        Some(write_into(&mut self.output, |to| write(&mut traffic, outgoing, to)));
+                    done = Some(match outgoing {
+                        Outgoing::Data(plaintext) => {
+                            seal(&mut self.output, &mut traffic, plaintext)
+                        }
+                        Outgoing::CloseNotify => {
+                            write_into(&mut self.output, |to| traffic.queue_close_notify(to))
+                        }
+                    });
                 }
                 Ok(ConnectionState::EncodeTlsData(data)) => encode(data, &mut queued),
                 Ok(ConnectionState::TransmitTlsData(sent)) => sent.done(),
@@ -262,15 +275,31 @@ impl Wire {
     }
 }
 
-fn write<Data>(
-    traffic: &mut WriteTraffic<'_, Data>,
-    outgoing: Outgoing<'_>,
-    space: &mut [u8],
-) -> Result<usize, EncryptError> {
-    match outgoing {
-        Outgoing::Data(plaintext) => traffic.encrypt(plaintext, space),
-        Outgoing::CloseNotify => traffic.queue_close_notify(space),
-    }
+/// Seals data into `output`, a record at a time.
+fn seal<Data>(output: &mut Buffer, traffic: &mut WriteTraffic<'_, Data>, plaintext: &[u8]) -> bool {
+    plaintext.chunks(RECORD_PLAINTEXT).all(|data| {
+        output.grow_to(output.len() + data.len() + RECORD_OVERHEAD + RESERVE);
+        let begin = output.len();
+        BESIDE.with_borrow_mut(|beside| {
+            beside.clear();
+            let sealed =
+                direct::sealing(output, || write_into(beside, |to| traffic.encrypt(data, to)));
+            if output.len() > begin {
+                // What is left of the record itself is its header.
+                beside.truncate(beside.len().saturating_sub(direct::HEADER));
+            }
+            // What rustls sends before the data, a KeyUpdate as a rule.
+            output.insert(begin, beside.data());
+            sealed
+        })
+    })
+}
+
+thread_local! {
+    /// Where rustls encodes what it sends beside data that is sealed directly.
+    static BESIDE: RefCell<Buffer> = RefCell::new(Buffer::with_capacity(
+        RECORD_PLAINTEXT + RECORD_OVERHEAD + RESERVE,
+    ));
 }
 
 /// Runs `write` on the free space of `output`, which grows once if rustls asks for more.

@@ -1,7 +1,8 @@
 //! Record protection for TLS 1.3 and TLS 1.2 over `cpacf::aead`.
 //!
-//! Invariants: a record is sealed in the buffer that rustls will send and opened in the buffer it
-//! came in; sealing cannot fail (rustls unwraps the result of an encrypter).
+//! Invariants: application data is opened and sealed straight into the buffers it leaves from
+//! ([`direct`]), anything else in the buffer it came in and in memory of rustls'; sealing cannot
+//! fail (rustls unwraps the result of an encrypter).
 //!
 //! Source: RFC 8446 §5.2–5.3, RFC 5288, RFC 7905; rustls `crypto::cipher`.
 
@@ -14,6 +15,7 @@ use rustls::crypto::cipher::{
 };
 use rustls::{ConnectionTrafficSecrets, ContentType, Error, ProtocolVersion};
 
+use super::direct::{self, Found};
 use super::escape;
 
 const TAG_LEN: usize = 16;
@@ -34,6 +36,17 @@ fn sealer(algorithm: Algorithm, key: &AeadKey) -> Sealer {
 
 fn opener(algorithm: Algorithm, key: &AeadKey) -> Opener {
     Opener::new(algorithm, key.as_ref()).unwrap_or_else(|e| escape(&e))
+}
+
+/// Seals plaintext and trailer into `out`, which is as long as they and the tag are.
+fn seal_into(
+    sealer: &Sealer,
+    nonce: &[u8; NONCE_LEN],
+    aad: &[u8],
+    (plaintext, trailer): (&[u8], &[u8]),
+    out: &mut [u8],
+) {
+    sealer.seal_into(nonce, aad, plaintext, trailer, out).unwrap_or_else(|e| escape(&e));
 }
 
 fn traffic_secrets(algorithm: Algorithm, key: AeadKey, iv: Iv) -> ConnectionTrafficSecrets {
@@ -82,12 +95,19 @@ impl MessageEncrypter for Tls13Sealer {
         seq: u64,
     ) -> Result<OutboundOpaqueMessage, Error> {
         let total_len = self.encrypted_payload_len(msg.payload.len());
+        let nonce = Nonce::new(&self.iv, seq).0;
+        let aad = make_tls13_aad(total_len);
+        let typ = msg.typ.to_array();
+        let placed = direct::place(&msg, total_len, |plaintext, space| {
+            seal_into(&self.sealer, &nonce, &aad, (plaintext, &typ), space);
+        });
+        if let Some(placed) = placed {
+            return Ok(placed);
+        }
         let mut payload = PrefixedPayload::with_capacity(total_len);
         payload.extend_from_chunks(&msg.payload);
-        payload.extend_from_slice(&msg.typ.to_array());
-
-        let nonce = Nonce::new(&self.iv, seq).0;
-        let tag = self.sealer.seal(&nonce, &make_tls13_aad(total_len), payload.as_mut());
+        payload.extend_from_slice(&typ);
+        let tag = self.sealer.seal(&nonce, &aad, payload.as_mut());
         payload.extend_from_slice(&tag);
 
         // RFC 8446 §5.1: protected records always carry the version of TLS 1.2.
@@ -120,11 +140,43 @@ impl MessageDecrypter for Tls13Opener {
         }
         let nonce = Nonce::new(&self.iv, seq).0;
         let aad = make_tls13_aad(payload.len());
-        let plain_len =
-            self.opener.open(&nonce, &aad, payload).map_err(|_| Error::DecryptError)?.len();
-        payload.truncate(plain_len);
+        let elsewhere = direct::open(payload.len() - TAG_LEN, |space| {
+            self.opener.open_into(&nonce, &aad, payload, space)?;
+            let found = inner_data(space).map_or(Found::Other, Found::Data);
+            if found == Found::Other {
+                payload[..space.len()].copy_from_slice(space);
+            }
+            Ok(found)
+        });
+        let plain_len = match elsewhere {
+            None => self.opener.open(&nonce, &aad, payload).map(|plaintext| plaintext.len()),
+            Some(Ok(Found::Data(count))) => return Ok(token(msg, ProtocolVersion::TLSv1_3, count)),
+            Some(Ok(Found::Other)) => Ok(payload.len() - TAG_LEN),
+            Some(Err(error)) => Err(error),
+        };
+        payload.truncate(plain_len.map_err(|_| Error::DecryptError)?);
         msg.into_tls13_unpadded_message()
     }
+}
+
+/// How much of an inner plaintext is application data, when it is that and no longer than a record
+/// may be (RFC 8446 §5.4): anything else is rustls' to judge.
+fn inner_data(inner: &[u8]) -> Option<usize> {
+    let length = inner.iter().rposition(|byte| *byte != 0)?;
+    let is_data = inner[length] == u8::from(ContentType::ApplicationData);
+    (is_data && inner.len() <= MAX_FRAGMENT_LEN + 1).then_some(length)
+}
+
+/// What rustls sees of `count` bytes of data that were opened elsewhere. The bytes of it are those
+/// of the ciphertext.
+fn token(
+    mut msg: InboundOpaqueMessage<'_>,
+    version: ProtocolVersion,
+    count: usize,
+) -> InboundPlainMessage<'_> {
+    (msg.typ, msg.version) = (ContentType::ApplicationData, version);
+    msg.payload.truncate(count.min(direct::TOKEN));
+    msg.into_plain_message()
 }
 
 /// TLS 1.2 record protection with AES-GCM (explicit nonce, RFC 5288).
@@ -182,12 +234,20 @@ impl MessageEncrypter for Tls12GcmSealer {
         seq: u64,
     ) -> Result<OutboundOpaqueMessage, Error> {
         let total_len = self.encrypted_payload_len(msg.payload.len());
-        let mut payload = PrefixedPayload::with_capacity(total_len);
 
         // As in TLS 1.3 the explicit part is a random start xor the sequence number: unique per
         // key, and it does not tell an observer more than a counter would.
         let nonce = Nonce::new(&self.iv, seq).0;
         let aad = make_tls12_aad(seq, msg.typ, msg.version, msg.payload.len());
+        let placed = direct::place(&msg, total_len, |plaintext, space| {
+            let (explicit, sealed) = space.split_at_mut(GCM_EXPLICIT_NONCE_LEN);
+            explicit.copy_from_slice(&nonce[GCM_SALT_LEN..]);
+            seal_into(&self.sealer, &nonce, &aad, (plaintext, &[]), sealed);
+        });
+        if let Some(placed) = placed {
+            return Ok(placed);
+        }
+        let mut payload = PrefixedPayload::with_capacity(total_len);
         payload.extend_from_slice(&nonce[GCM_SALT_LEN..]);
         payload.extend_from_chunks(&msg.payload);
         let tag = self.sealer.seal(&nonce, &aad, &mut payload.as_mut()[GCM_EXPLICIT_NONCE_LEN..]);
@@ -220,15 +280,46 @@ impl MessageDecrypter for Tls12GcmOpener {
         nonce[..GCM_SALT_LEN].copy_from_slice(&self.salt);
         nonce[GCM_SALT_LEN..].copy_from_slice(&payload[..GCM_EXPLICIT_NONCE_LEN]);
         let aad = make_tls12_aad(seq, msg.typ, msg.version, payload.len() - overhead);
-        let plain_len = self
-            .opener
-            .open(&nonce, &aad, &mut payload[GCM_EXPLICIT_NONCE_LEN..])
-            .map_err(|_| Error::DecryptError)?
-            .len();
-        if plain_len > MAX_FRAGMENT_LEN {
-            return Err(Error::PeerSentOversizedRecord);
-        }
+        let sealed = &mut payload[GCM_EXPLICIT_NONCE_LEN..];
+        let plain_len = match open_tls12(&self.opener, &nonce, &aad, msg.typ, sealed)? {
+            Opened::Elsewhere(count) => {
+                let version = msg.version;
+                return Ok(token(msg, version, count));
+            }
+            Opened::InPlace(length) => length,
+        };
         Ok(msg.into_plain_message_range(GCM_EXPLICIT_NONCE_LEN..GCM_EXPLICIT_NONCE_LEN + plain_len))
+    }
+}
+
+/// Where a record of TLS 1.2 was opened, and how many bytes there are.
+enum Opened {
+    Elsewhere(usize),
+    InPlace(usize),
+}
+
+/// Opens a record of TLS 1.2, ciphertext and tag: application data elsewhere if it can.
+fn open_tls12(
+    opener: &Opener,
+    nonce: &[u8; NONCE_LEN],
+    aad: &[u8],
+    typ: ContentType,
+    sealed: &mut [u8],
+) -> Result<Opened, Error> {
+    let length = sealed.len() - TAG_LEN;
+    let is_data = typ == ContentType::ApplicationData && length <= MAX_FRAGMENT_LEN;
+    let elsewhere = is_data.then(|| {
+        direct::open(length, |space| {
+            opener.open_into(nonce, aad, sealed, space).map(|()| Found::Data(length))
+        })
+    });
+    let opened = match elsewhere.flatten() {
+        Some(found) => found.map(|_| Opened::Elsewhere(length)),
+        None => opener.open(nonce, aad, sealed).map(|plaintext| Opened::InPlace(plaintext.len())),
+    };
+    match opened.map_err(|_| Error::DecryptError)? {
+        Opened::InPlace(length) if length > MAX_FRAGMENT_LEN => Err(Error::PeerSentOversizedRecord),
+        opened => Ok(opened),
     }
 }
 
@@ -276,11 +367,17 @@ impl MessageEncrypter for Tls12ChaChaSealer {
         msg: OutboundPlainMessage<'_>,
         seq: u64,
     ) -> Result<OutboundOpaqueMessage, Error> {
-        let mut payload =
-            PrefixedPayload::with_capacity(self.encrypted_payload_len(msg.payload.len()));
-        payload.extend_from_chunks(&msg.payload);
+        let total_len = self.encrypted_payload_len(msg.payload.len());
         let nonce = Nonce::new(&self.iv, seq).0;
         let aad = make_tls12_aad(seq, msg.typ, msg.version, msg.payload.len());
+        let placed = direct::place(&msg, total_len, |plaintext, space| {
+            seal_into(&self.sealer, &nonce, &aad, (plaintext, &[]), space);
+        });
+        if let Some(placed) = placed {
+            return Ok(placed);
+        }
+        let mut payload = PrefixedPayload::with_capacity(total_len);
+        payload.extend_from_chunks(&msg.payload);
         let tag = self.sealer.seal(&nonce, &aad, payload.as_mut());
         payload.extend_from_slice(&tag);
         Ok(OutboundOpaqueMessage::new(msg.typ, msg.version, payload))
@@ -308,12 +405,18 @@ impl MessageDecrypter for Tls12ChaChaOpener {
         }
         let nonce = Nonce::new(&self.iv, seq).0;
         let aad = make_tls12_aad(seq, msg.typ, msg.version, payload.len() - TAG_LEN);
-        let plain_len =
-            self.opener.open(&nonce, &aad, payload).map_err(|_| Error::DecryptError)?.len();
-        if plain_len > MAX_FRAGMENT_LEN {
-            return Err(Error::PeerSentOversizedRecord);
+        match open_tls12(&self.opener, &nonce, &aad, msg.typ, payload)? {
+            Opened::Elsewhere(count) => {
+                let version = msg.version;
+                Ok(token(msg, version, count))
+            }
+            Opened::InPlace(length) => {
+                payload.truncate(length);
+                Ok(msg.into_plain_message())
+            }
         }
-        payload.truncate(plain_len);
-        Ok(msg.into_plain_message())
     }
 }
+
+#[cfg(test)]
+mod tests;

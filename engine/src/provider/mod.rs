@@ -15,6 +15,7 @@
 //! Source: rustls 0.23 `rustls::crypto`; file names follow the provider crates of rustls.
 
 mod aead;
+pub(crate) mod direct;
 mod hash;
 mod hmac;
 mod kdf;

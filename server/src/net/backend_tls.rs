@@ -66,12 +66,10 @@ impl Session {
     pub(super) fn open_to_tls_backend(&mut self, turn: &mut Turn<'_>) -> Opened {
         let Self { tls, backend_tls, record, .. } = self;
         let Some(backend) = backend_tls else { return Opened::NeedInput };
-        let mut sealed = true;
-        let opened = tls.open_record(&mut |plaintext| {
-            record.bytes_in += plaintext.len() as u64;
-            sealed &= backend.seal(turn.member, plaintext);
-        });
-        if !sealed {
+        let plaintext = turn.scratch.emptied(0);
+        let opened = tls.open_record(plaintext);
+        record.bytes_in += plaintext.len() as u64;
+        if !backend.seal(turn.member, plaintext.data()) {
             self.backend_tls_broke(turn);
         }
         opened
@@ -84,12 +82,10 @@ impl Session {
         loop {
             let Self { tls, backend_tls, record, .. } = self;
             let Some(backend) = backend_tls else { return Step::Blocked };
-            let mut sealed = true;
-            let opened = backend.open_record(&mut |plaintext| {
-                record.bytes_out += plaintext.len() as u64;
-                sealed &= tls.seal(turn.member, plaintext);
-            });
-            if !sealed {
+            let plaintext = turn.scratch.emptied(0);
+            let opened = backend.open_record(plaintext);
+            record.bytes_out += plaintext.len() as u64;
+            if !plaintext.is_empty() && !tls.seal(turn.member, plaintext.data()) {
                 self.finish(turn, "us");
                 return Step::Moved;
             }

@@ -48,9 +48,10 @@ impl Session {
     /// Reads on in the header.
     pub(super) fn front_step(&mut self, turn: &mut Turn<'_>) -> Step {
         let Some(front) = &mut self.front else { return Step::Moved };
-        let room = front.missing.max(FIRST_READ).min(turn.scratch.len());
-        match self.client.read(&mut turn.scratch[..room]) {
-            Moved::Bytes(count) => front.received.extend_from_slice(&turn.scratch[..count]),
+        let space = turn.space();
+        let room = front.missing.max(FIRST_READ).min(space.len());
+        match self.client.read(&mut space[..room]) {
+            Moved::Bytes(count) => front.received.extend_from_slice(&space[..count]),
             Moved::Blocked => return Step::Blocked,
             Moved::Eof => {
                 let (rule, reason) = cut(front.received.len());

@@ -167,20 +167,17 @@ impl Session {
     fn open_to_backend(&mut self, turn: &mut Turn<'_>) -> Opened {
         let Self { tls, backend, to_backend, record, .. } = self;
         let Some(backend) = backend else { return Opened::NeedInput };
-        let (mut gathered, mut opened) = (0, Opened::NeedInput);
+        let gathered = turn.scratch.emptied(0);
+        let mut opened = Opened::NeedInput;
         for _ in 0..RECORDS_PER_WRITE {
-            opened = tls.open_record(&mut |plaintext| {
-                let end = gathered + plaintext.len();
-                turn.scratch[gathered..end].copy_from_slice(plaintext);
-                gathered = end;
-            });
-            let has_room = gathered + RECORD_PLAINTEXT <= turn.scratch.len();
+            opened = tls.open_record(gathered);
+            let has_room = gathered.room() > RECORD_PLAINTEXT;
             if !matches!(opened, Opened::Data(_)) || !has_room {
                 break;
             }
         }
-        record.bytes_in += gathered as u64;
-        let mut rest = &turn.scratch[..gathered];
+        record.bytes_in += gathered.len() as u64;
+        let mut rest = gathered.data();
         while !rest.is_empty() && to_backend.is_empty() {
             match backend.write(rest) {
                 Moved::Bytes(count) => rest = &rest[count..],
@@ -192,7 +189,7 @@ impl Session {
             queue(to_backend, turn.member, rest);
         }
         match opened {
-            Opened::NeedInput if gathered > 0 => Opened::Data(gathered),
+            Opened::NeedInput if !gathered.is_empty() => Opened::Data(gathered.len()),
             other => other,
         }
     }
@@ -329,12 +326,13 @@ impl Session {
 
     fn seal_from_backend(&mut self, turn: &mut Turn<'_>) -> Step {
         let Some(backend) = &mut self.backend else { return Step::Blocked };
-        let room = self.tls.seal_room().min(turn.scratch.len()).min(READ_BYTES);
-        match backend.read(&mut turn.scratch[..room]) {
+        let space = turn.scratch.emptied(0).space();
+        let room = self.tls.seal_room().min(space.len()).min(READ_BYTES);
+        match backend.read(&mut space[..room]) {
             Moved::Bytes(count) => {
                 let end_is_next = backend.end_is_next();
                 self.record.bytes_out += count as u64;
-                if !self.tls.seal(turn.member, &turn.scratch[..count]) {
+                if !self.tls.seal(turn.member, &space[..count]) {
                     self.finish(turn, "us");
                 } else if end_is_next && self.tls.seal_room() > 0 {
                     // The last data, close_notify and FIN leave together.

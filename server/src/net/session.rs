@@ -74,14 +74,21 @@ pub struct Turn<'a> {
     pub member: &'a Member,
     /// For registering sockets.
     pub watch: &'a Watch,
-    /// Memory for plaintext on its way to be sealed.
-    pub scratch: &'a mut [u8],
+    /// Memory for plaintext on its way; who uses it empties it before.
+    pub scratch: &'a mut Buffer,
     /// Start of the turn.
     pub now: Instant,
     /// Backends that went down or came back, for the log.
     pub backends: &'a mut Vec<super::dial::BackendChange>,
     /// Where CPU time is charged.
     pub ledger: &'a mut Ledger,
+}
+
+impl Turn<'_> {
+    /// The whole scratch memory.
+    pub fn space(&mut self) -> &mut [u8] {
+        self.scratch.emptied(0).space()
+    }
 }
 
 /// What the event loop does next with a session.

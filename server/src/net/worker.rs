@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam::channel::Receiver;
+use engine::buffer::Buffer;
 use engine::member::{Member, Reply};
 use engine::rules::{self, Rule};
 use mio::net::TcpListener;
@@ -54,8 +55,8 @@ const LAST_ACCEPTS: usize = 1024;
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often a draining member looks at its deadlines.
 const DRAIN_CHECK: Duration = Duration::from_millis(50);
-/// Plaintext sealed, or sent to a backend, in one go.
-const SCRATCH_BYTES: usize = 64 * 1024;
+/// Plaintext sealed, or sent to a backend, in one go; the cipher needs a little more to open it.
+const SCRATCH_BYTES: usize = 64 * 1024 + 512;
 
 const WAKER: Token = Token(Watch::LAST_TOKEN);
 /// Listeners count down from here; sessions count up from 0.
@@ -105,7 +106,7 @@ pub struct Worker {
     spent: Spent,
     timers: Timers,
     pace: Pace,
-    scratch: Vec<u8>,
+    scratch: Buffer,
     backends: Vec<BackendChange>,
     log: Log,
     commands: Receiver<Command>,
@@ -177,7 +178,7 @@ impl Worker {
             spent: Spent::default(),
             timers: Timers::default(),
             pace: Pace::default(),
-            scratch: vec![0; SCRATCH_BYTES],
+            scratch: Buffer::default(),
             backends: Vec::new(),
             log,
             commands,
@@ -410,7 +411,7 @@ impl Worker {
         let mut turn = Turn {
             member: &self.member,
             watch: &self.watch,
-            scratch: &mut self.scratch,
+            scratch: self.scratch.emptied(SCRATCH_BYTES),
             now,
             backends: &mut self.backends,
             ledger: &mut self.ledger,

@@ -225,6 +225,31 @@ fn a_client_that_takes_turns_between_floods_is_refused() {
 }
 
 #[test]
+fn an_answer_to_a_key_update_stands_in_front_of_the_data_behind_it() {
+    let echo = Backend::echo();
+    let scene = bare_echo(&echo);
+    let mut client = crafted_and_echoed(&scene, &TLS13);
+    for length in [1, 100, 16_384, 50_000] {
+        let sent: Vec<u8> = (0..length).map(|at| u8::try_from(at % 251).unwrap()).collect();
+        client.send(ContentType::Handshake, KEY_UPDATE_REQUESTED).unwrap();
+        for data in sent.chunks(16_384) {
+            client.send(ContentType::ApplicationData, data).unwrap();
+        }
+        let answer = (ContentType::Handshake, KEY_UPDATE.to_vec());
+        assert_eq!(client.receive().unwrap(), Some(answer));
+        let mut echoed = Vec::new();
+        while echoed.len() < sent.len() {
+            let (kind, data) = client.receive().unwrap().unwrap();
+            assert_eq!(kind, ContentType::ApplicationData);
+            echoed.extend(data);
+        }
+        assert_eq!(echoed, sent);
+    }
+    drop(client);
+    scene.daemon.stop();
+}
+
+#[test]
 fn what_a_client_breaks_right_behind_its_finished_is_no_refused_handshake() {
     let echo = Backend::echo();
     let mut scene = bare_echo(&echo);

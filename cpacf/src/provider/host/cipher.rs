@@ -59,4 +59,18 @@ impl Cipher {
         let nonce = Nonce::assume_unique_for_key(*nonce);
         self.0.open_in_place(nonce, Aad::from(aad), in_out).map_err(|_| Failed)
     }
+
+    /// `out` takes the plaintext of `ciphertext`; on failure the library has filled it with zeros.
+    #[inline]
+    pub(crate) fn open_into(
+        &self,
+        nonce: &[u8; NONCE_LEN],
+        aad: &[u8],
+        (ciphertext, tag): (&[u8], &[u8]),
+        out: &mut [u8],
+    ) -> Result<(), Failed> {
+        let nonce = Nonce::assume_unique_for_key(*nonce);
+        let aad = Aad::from(aad);
+        self.0.open_separate_gather(nonce, aad, ciphertext, tag, out).map_err(|_| Failed)
+    }
 }
