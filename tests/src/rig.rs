@@ -162,6 +162,12 @@ impl Rig {
         services.iter().filter_map(|service| service[column].as_u64()).sum()
     }
 
+    /// A column of `members` for the only event loop.
+    #[must_use]
+    pub fn member(&self, column: &str) -> u64 {
+        self.ask("members")[0][column].as_u64().expect("a number")
+    }
+
     /// The records that have been written since the last call.
     #[must_use]
     pub fn records(&self) -> Vec<Record> {

@@ -129,7 +129,7 @@ impl Engine {
             server.sent(server.output().len());
             match progress.ok_or("the flight does not fit")? {
                 Progress::Established if !client.is_handshaking() => {
-                    let data = Buffer::default();
+                    let data = Buffer::with_capacity(BUFFER_BYTES);
                     return Ok((Session { engine: self, client, server, data }, spent));
                 }
                 Progress::Failed => return Err(format!("{:?}", server.refusal()).into()),
@@ -212,7 +212,8 @@ impl Session<'_> {
                 let space = server.input_space(&engine.member).get_mut(..record.len())?;
                 space.copy_from_slice(&record);
                 server.received(record.len());
-                Some(server.open_record(data.emptied(BUFFER_BYTES)))
+                data.clear();
+                Some(server.open_record(data))
             });
             if opened != Some(Opened::Data(plaintext.len())) {
                 return Err(format!("{opened:?} instead of a record of data").into());

@@ -324,3 +324,6 @@ fn write_into(
         Err(_) => false,
     }
 }
+
+#[cfg(test)]
+mod tests;

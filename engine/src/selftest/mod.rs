@@ -7,6 +7,8 @@
 //! Where clients are asked for certificates, the verification of theirs is part of it (`client`).
 
 mod client;
+#[cfg(test)]
+pub(crate) mod tests;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -26,7 +28,6 @@ use crate::handshake::stack::STACK_BYTES;
 use crate::member::Member;
 use crate::probe::Probe;
 use crate::provider::sign::schemes;
-use crate::record::Refusal;
 use crate::rules;
 use crate::service::{Service, ServiceSet};
 use client::Chain;
@@ -61,12 +62,7 @@ pub fn handshakes(
     service: &Arc<Service>,
     tested: &mut Tested,
 ) -> Result<StackUse, Error> {
-    let (wake, woken) = sync_channel(1);
-    let member =
-        Member::new("self-test".to_owned(), Arc::clone(crypto), execution.clone(), 1, move || {
-            // A full channel means that the wake-up is there already.
-            let _ = wake.try_send(());
-        });
+    let (member, woken) = a_member(crypto, execution);
     let on_fibers = matches!(execution, Execution::Fiber);
     let bench = Bench { member: &member, woken: &woken, on_fibers };
     let mut stack_use = StackUse::default();
@@ -100,6 +96,17 @@ pub fn handshakes(
         return Err(failed(service, &what));
     }
     Ok(stack_use)
+}
+
+/// A pool member for one connection, and what wakes it.
+fn a_member(crypto: &Arc<Crypto>, execution: &Execution) -> (Member, Receiver<()>) {
+    let (wake, woken) = sync_channel(1);
+    let wake = move || {
+        // A full channel means that the wake-up is there already.
+        let _ = wake.try_send(());
+    };
+    let (crypto, execution) = (Arc::clone(crypto), execution.clone());
+    (Member::new("self-test".to_owned(), crypto, execution, 1, wake), woken)
 }
 
 fn failed(service: &Service, what: &str) -> Error {
@@ -150,8 +157,9 @@ impl Bench<'_> {
         if self.on_fibers {
             self.member.paint_a_stack().map_err(|e| e.to_string())?;
         }
-        let end = Handshake { member: self.member, woken: self.woken, service }.run(&probe)?;
-        match (end, kind.chain) {
+        let handshake = Handshake { member: self.member, woken: self.woken, service };
+        let (_, server) = handshake.run(&probe)?;
+        match (server.refusal(), kind.chain) {
             (None, None) => Ok(()),
             (Some(refusal), Some(_)) if refusal.rule == rules::CLIENT_CERT_UNPROVEN.name => Ok(()),
             (Some(refusal), _) => Err(format!("{}: {}", refusal.rule, refusal.reason)),
@@ -171,8 +179,8 @@ struct Handshake<'a> {
 }
 
 impl Handshake<'_> {
-    /// Why the client was refused, if it was.
-    fn run(&self, probe: &Probe) -> Result<Option<Refusal>, String> {
+    /// Both ends, established or the client refused.
+    fn run(&self, probe: &Probe) -> Result<(ClientConnection, Connection), String> {
         let name = self.service.a_name();
         let mut client = probe.connection(&name).map_err(|e| e.to_string())?;
         let set = ServiceSet::new(vec![Arc::clone(self.service)]);
@@ -181,11 +189,11 @@ impl Handshake<'_> {
             self.to_server(&mut client, &mut server)?;
             let progress = self.advance(&mut server)?;
             if progress == Progress::Failed {
-                return Ok(server.refusal().cloned());
+                return Ok((client, server));
             }
             to_client(&mut server, &mut client)?;
             if progress == Progress::Established && !client.is_handshaking() {
-                return Ok(None);
+                return Ok((client, server));
             }
         }
         Err(format!("the handshake was not complete after {ROUNDS_MAX} rounds"))
@@ -236,7 +244,10 @@ impl Handshake<'_> {
     }
 }
 
-fn to_client(server: &mut Connection, client: &mut ClientConnection) -> Result<(), String> {
+pub(crate) fn to_client(
+    server: &mut Connection,
+    client: &mut ClientConnection,
+) -> Result<(), String> {
     while !server.output().is_empty() {
         let mut output = server.output();
         let count = client.read_tls(&mut output).map_err(|e| e.to_string())?;
@@ -244,71 +255,4 @@ fn to_client(server: &mut Connection, client: &mut ClientConnection) -> Result<(
         client.process_new_packets().map_err(|e| format!("the client says: {e}"))?;
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use std::time::SystemTime;
-
-    use cpacf::Function;
-    use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyPair};
-
-    use super::*;
-    use crate::certs;
-    use crate::crypto::CryptoConfig;
-    use crate::service::ServiceSpec;
-    use crate::tickets::TicketRing;
-
-    fn calls(function: Function) -> u64 {
-        let rows = cpacf::stats::snapshot();
-        rows.iter().find(|row| row.function == function).map_or(0, |row| row.calls)
-    }
-
-    #[test]
-    fn a_service_that_asks_for_certificates_passes_its_self_test() {
-        let crypto = Crypto::start(&CryptoConfig::default()).unwrap();
-        let key = KeyPair::generate().unwrap();
-        let mut params = CertificateParams::new(vec!["a.test".to_owned()]).unwrap();
-        let pem = params.self_signed(&key).unwrap().pem();
-        let key_pem = key.serialize_pem();
-        let now = SystemTime::now();
-        let leaf = certs::load(&crypto, "a", pem.as_bytes(), key_pem.as_bytes(), now).unwrap();
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        let ca = params.self_signed(&key).unwrap().pem();
-        let roots = certs::load_authorities(ca.as_bytes(), now).unwrap();
-        let spec = ServiceSpec {
-            name: "a".to_owned(),
-            sni: Vec::new(),
-            sni_required: false,
-            certificates: vec![leaf],
-            client_auth: ClientAuth::Required { roots, revoked: None },
-            alpn: Vec::new(),
-            tls12: true,
-            tls13: true,
-            suites: Vec::new(),
-            groups: Vec::new(),
-            tickets: 2,
-            session_cache: 16,
-            session_lifetime: PATIENCE,
-            modes: crate::compliance::ModeSet::default(),
-            audit: crate::compliance::ModeSet::default(),
-        };
-        let ring = TicketRing::new(PATIENCE, PATIENCE, Instant::now()).unwrap();
-        let service = Service::new(spec, &ring).unwrap();
-        let verified = [Function::RsaPssVerify, Function::KdsaEcdsaVerifyP521];
-        let before = verified.map(calls);
-        let mut tested = Tested::default();
-        let found = handshakes(&crypto, &Execution::Fiber, &service, &mut tested).unwrap();
-        let ordinary = crate::provider::available_groups().len() + 1;
-        assert_eq!(found.handshakes, ordinary + 2 * client::CHAINS.len());
-        assert!(found.bytes_max > 0 && found.bytes_max <= STACK_BYTES / 2, "{found:?}");
-        for (function, before) in verified.into_iter().zip(before) {
-            assert!(calls(function) > before, "{function:?} was not counted");
-        }
-        assert_eq!(
-            handshakes(&crypto, &Execution::Fiber, &service, &mut tested).unwrap(),
-            StackUse::default()
-        );
-        crypto.shutdown();
-    }
 }

@@ -66,7 +66,8 @@ impl Session {
     pub(super) fn open_to_tls_backend(&mut self, turn: &mut Turn<'_>) -> Opened {
         let Self { tls, backend_tls, record, .. } = self;
         let Some(backend) = backend_tls else { return Opened::NeedInput };
-        let plaintext = turn.scratch.emptied(0);
+        let plaintext = &mut *turn.scratch;
+        plaintext.clear();
         let opened = tls.open_record(plaintext);
         record.bytes_in += plaintext.len() as u64;
         if !backend.seal(turn.member, plaintext.data()) {
@@ -82,7 +83,8 @@ impl Session {
         loop {
             let Self { tls, backend_tls, record, .. } = self;
             let Some(backend) = backend_tls else { return Step::Blocked };
-            let plaintext = turn.scratch.emptied(0);
+            let plaintext = &mut *turn.scratch;
+            plaintext.clear();
             let opened = backend.open_record(plaintext);
             record.bytes_out += plaintext.len() as u64;
             if !plaintext.is_empty() && !tls.seal(turn.member, plaintext.data()) {

@@ -48,7 +48,7 @@ impl Session {
     /// Reads on in the header.
     pub(super) fn front_step(&mut self, turn: &mut Turn<'_>) -> Step {
         let Some(front) = &mut self.front else { return Step::Moved };
-        let space = turn.space();
+        let space = turn.scratch.whole();
         let room = front.missing.max(FIRST_READ).min(space.len());
         match self.client.read(&mut space[..room]) {
             Moved::Bytes(count) => front.received.extend_from_slice(&space[..count]),

@@ -26,7 +26,7 @@ impl Session {
         }
         self.client.shut_write();
         let Stage::Lingering { read_away, .. } = &mut self.stage else { return Step::Blocked };
-        match self.client.read(turn.space()) {
+        match self.client.read(turn.scratch.whole()) {
             Moved::Bytes(count) => {
                 *read_away += count;
                 if *read_away > LINGER_BYTES {

@@ -167,7 +167,8 @@ impl Session {
     fn open_to_backend(&mut self, turn: &mut Turn<'_>) -> Opened {
         let Self { tls, backend, to_backend, record, .. } = self;
         let Some(backend) = backend else { return Opened::NeedInput };
-        let gathered = turn.scratch.emptied(0);
+        let gathered = &mut *turn.scratch;
+        gathered.clear();
         let mut opened = Opened::NeedInput;
         for _ in 0..RECORDS_PER_WRITE {
             opened = tls.open_record(gathered);
@@ -326,7 +327,7 @@ impl Session {
 
     fn seal_from_backend(&mut self, turn: &mut Turn<'_>) -> Step {
         let Some(backend) = &mut self.backend else { return Step::Blocked };
-        let space = turn.scratch.emptied(0).space();
+        let space = turn.scratch.whole();
         let room = self.tls.seal_room().min(space.len()).min(READ_BYTES);
         match backend.read(&mut space[..room]) {
             Moved::Bytes(count) => {

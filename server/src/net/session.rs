@@ -84,13 +84,6 @@ pub struct Turn<'a> {
     pub ledger: &'a mut Ledger,
 }
 
-impl Turn<'_> {
-    /// The whole scratch memory.
-    pub fn space(&mut self) -> &mut [u8] {
-        self.scratch.emptied(0).space()
-    }
-}
-
 /// What the event loop does next with a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Next {

@@ -178,7 +178,7 @@ impl Worker {
             spent: Spent::default(),
             timers: Timers::default(),
             pace: Pace::default(),
-            scratch: Buffer::default(),
+            scratch: Buffer::with_capacity(SCRATCH_BYTES),
             backends: Vec::new(),
             log,
             commands,
@@ -411,7 +411,7 @@ impl Worker {
         let mut turn = Turn {
             member: &self.member,
             watch: &self.watch,
-            scratch: self.scratch.emptied(SCRATCH_BYTES),
+            scratch: &mut self.scratch,
             now,
             backends: &mut self.backends,
             ledger: &mut self.ledger,

@@ -62,21 +62,16 @@ fn a_conversation_wakes_its_event_loop_at_once_and_a_short_request_does_not() {
     rig.daemon.stop();
 }
 
-/// A number of the only event loop.
-fn member(rig: &rig::Rig, column: &str) -> u64 {
-    rig.ask("members")[0][column].as_u64().expect("a number")
-}
-
 /// Turns that the only event loop takes for a hundred clients that come all at once, and leave
 /// without a word.
 fn turns_for_a_crowd(rig: &rig::Rig) -> u64 {
-    let (before, here) = (member(rig, "turns"), member(rig, "connections"));
+    let (before, here) = (rig.member("turns"), rig.member("connections"));
     let crowd: Vec<TcpStream> =
         rig.daemon.frozen(|| (0..100).map(|_| TcpStream::connect(rig.ec()).unwrap()).collect());
-    wait_until("all are accepted", || member(rig, "connections") == here + crowd.len() as u64);
-    let turns = member(rig, "turns") - before;
+    wait_until("all are accepted", || rig.member("connections") == here + crowd.len() as u64);
+    let turns = rig.member("turns") - before;
     drop(crowd);
-    wait_until("all have left", || member(rig, "connections") == here);
+    wait_until("all have left", || rig.member("connections") == here);
     turns
 }
 

@@ -40,13 +40,13 @@ fn two_thousand_handshakes_in_flight_at_once_all_complete() {
     wait_until("nothing is open", || rig.sum("open") == 0);
     let (memory, descriptors) = (rig.daemon.resident_kib(), rig.daemon.descriptors());
 
-    let stacks = member(&rig, "stacks");
+    let stacks = rig.member("stacks");
     let mut resting = Vec::new();
     for _ in 0..2 {
         let (waiting, peak) = wave(&rig, &client);
         wait_until("every descriptor is back", || rig.daemon.descriptors() <= descriptors);
         assert_eq!((rig.sum("open"), rig.sum("handshakes")), (0, 0));
-        let kept = member(&rig, "stacks");
+        let kept = rig.member("stacks");
         assert!(kept <= stacks + STACKS_KEPT, "{kept} stacks are still mapped");
         let (after, grown) = (rig.daemon.resident_kib(), peak.saturating_sub(memory));
         println!(
@@ -65,11 +65,6 @@ fn two_thousand_handshakes_in_flight_at_once_all_complete() {
     rig.daemon.stop();
 }
 
-/// A number of the only pool member.
-fn member(rig: &Rig, column: &str) -> u64 {
-    rig.ask("members")[0][column].as_u64().expect("a number")
-}
-
 /// Lets all of them wait for the cards at once, and then be served; returns how many were seen
 /// waiting, and the memory of the daemon at that moment.
 fn wave(rig: &Rig, client: &Client) -> (u64, u64) {
@@ -85,7 +80,7 @@ fn wave(rig: &Rig, client: &Client) -> (u64, u64) {
         let deadline = Instant::now() + PATIENCE / 2;
         while waiting < CLIENTS as u64 && Instant::now() < deadline {
             swarm.run(Duration::from_millis(50));
-            waiting = member(rig, "suspended");
+            waiting = rig.member("suspended");
             peak = peak.max(rig.daemon.resident_kib());
         }
         assert!(waiting >= AT_ONCE, "{waiting} handshakes waited at once");

@@ -1,13 +1,16 @@
 //! Much data, and peers that do not take it: intact, and in bounded memory.
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::net::Shutdown;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use adjunct_tests::backend::Backend;
+use adjunct_tests::backend::{Backend, Served};
+use adjunct_tests::client::crafted::Crafted;
 use adjunct_tests::client::stock::{Client, Offer};
 use adjunct_tests::scene::{self, NAME, Scene};
 use adjunct_tests::{adjunct, bulk, wait_still, wait_until};
+use rustls::ContentType;
 use rustls::version::{TLS12, TLS13};
 
 /// What is sent to a peer that does not read.
@@ -51,6 +54,47 @@ fn a_bulk_transfer_in_both_directions_at_once_arrives_intact_over_tls_1_3() {
 #[test]
 fn a_bulk_transfer_in_both_directions_at_once_arrives_intact_over_tls_1_2() {
     both_directions_at_once(&TLS12);
+}
+
+/// What is on its way in one direction must leave no less room for the other.
+#[test]
+fn a_backend_is_read_in_large_pieces_while_the_client_sends() {
+    const SENT: usize = 16 << 20;
+    static RECORD: [u8; 16 * 1024] = [7; 16 * 1024];
+    // What is read at once: reads leave no small rests.
+    static ANSWER: [u8; 64 * 1024 - 512] = [7; 64 * 1024 - 512];
+    // Sends for as long as it receives.
+    let backend = Backend::start(|Served { stream, .. }| {
+        let all_has_come = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let more = || !all_has_come.load(Ordering::Relaxed);
+                while more() && (&stream).write_all(&ANSWER).is_ok() {}
+            });
+            let come = std::io::copy(&mut (&stream).take(SENT as u64), &mut std::io::sink());
+            all_has_come.store(true, Ordering::Relaxed);
+            come
+        })?;
+        stream.shutdown(Shutdown::Write)
+    });
+    let Scene { daemon, pki } = scene::one(&adjunct!(), backend.address, &["tickets = 0"]);
+    for version in [&TLS12, &TLS13] {
+        let offer = Offer { versions: vec![version], ..Offer::default() };
+        let mut client = Crafted::connect(&Client::offering(&pki, offer), daemon.address(), NAME);
+        let seal = |_| client.seal(ContentType::ApplicationData, &RECORD);
+        let all: Vec<u8> = (0..SENT / RECORD.len()).flat_map(seal).collect();
+        let mut socket = client.socket.try_clone().unwrap();
+        let (mut records, mut small) = (0, 0);
+        std::thread::scope(|scope| {
+            scope.spawn(move || socket.write_all(&all).unwrap());
+            while let Some((ContentType::ApplicationData, data)) = client.receive().unwrap() {
+                records += 1;
+                small += usize::from(data.len() < 4096);
+            }
+        });
+        show(&format!("{version:?}: {small} of {records} records are small"));
+        assert!(records > 64 && small < records / 10, "{small} of {records} records are small");
+    }
 }
 
 #[test]

@@ -257,8 +257,7 @@ impl Judgement {
         assert!(last.descriptors < 2 * second.descriptors + 16, "descriptors grow:\n{self}");
         assert_eq!((second.threads, last.threads), (base.threads, base.threads), "\n{self}");
         assert_eq!(end.threads, base.threads, "threads are left:\n{self}");
-        // At the begin the question that shows the daemon is ready may still be open.
-        assert!(end.descriptors <= base.descriptors, "descriptors are left:\n{self}");
+        assert_eq!(end.descriptors, base.descriptors, "descriptors are left:\n{self}");
         let most = base.resident_kib + (24 << 10);
         assert!(end.resident_kib < most, "memory is left:\n{self}");
     }

@@ -25,7 +25,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use adjunct_tests::backend::Backend;
 use adjunct_tests::rig::{Plan, Rig};
-use adjunct_tests::{adjunct, wait_until};
+use adjunct_tests::{adjunct, wait_still, wait_until};
 use books::{Books, Sample, judge};
 use clients::{Clients, Dice};
 
@@ -92,6 +92,8 @@ fn mixed_load_and_failing_cards_leave_nothing_unexplained_and_nothing_behind() {
         }
     });
     settle(&rig, &run);
+    // The last question to the daemon was a connection, too.
+    let _ = wait_still(|| rig.daemon.descriptors() as u64);
     let base = Sample::of(&rig);
     let mut samples = Vec::new();
     std::thread::scope(|scope| {
