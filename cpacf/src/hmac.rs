@@ -15,7 +15,7 @@ use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 use crate::digest::{Algorithm, MAX_LEN};
 use crate::dispatch::Call;
-use crate::provider::host::hash::{self, Expander, MacKey};
+use crate::provider::host::hash::{self, MacKey};
 use crate::provider::software::{self, HMAC_BLOCK_LEN, HmacBlock};
 use crate::stats::{self, Path};
 use crate::{Error, Function, module};
@@ -59,8 +59,6 @@ impl Tag {
 pub struct Key {
     algorithm: Algorithm,
     host: OnceLock<MacKey>,
-    /// Where the provider expands at less than the cost of signing.
-    expander: Option<Expander>,
     /// The key as one block, for setting it up and for the portable implementation.
     block: Zeroizing<Block>,
 }
@@ -95,7 +93,6 @@ impl Key {
     }
 
     fn set_up(algorithm: Algorithm, key: &[u8]) -> Self {
-        let expander = Expander::new(algorithm, key);
         let mut block = Zeroizing::new(Block::default());
         if key.len() > algorithm.block_len() {
             let mut digest = Zeroizing::new([0; MAX_LEN]);
@@ -104,7 +101,7 @@ impl Key {
         } else {
             fill(&mut block, key);
         }
-        Self { algorithm, host: OnceLock::new(), expander, block }
+        Self { algorithm, host: OnceLock::new(), block }
     }
 
     /// The hash under this key.
@@ -170,13 +167,6 @@ impl Key {
             return take(self.sign_in_pieces(info.iter().chain([&&[FIRST][..]])).as_ref());
         };
         call.done(info.iter().map(|part| part.len()).sum::<usize>() + 1);
-        let mut block = Zeroizing::new([0; MAX_LEN]);
-        let block = &mut block[..self.algorithm.output_len()];
-        if let Some(expander) = &self.expander
-            && expander.first_block(info, block).is_ok()
-        {
-            return take(block);
-        }
         // In one piece: one call into the library instead of one per piece.
         let mut message = [0; MAX_INFO];
         match concat(info, &mut message) {

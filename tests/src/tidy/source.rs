@@ -16,6 +16,7 @@ pub const COLUMNS_MAX: usize = 100;
 pub const UNSAFE_FILES: &[(&str, &str)] = &[
     ("cex/src/device/batch/ifma.rs", "vector instructions outside the baseline of the target"),
     ("cex/src/device/raw_rsa.rs", "raw RSA private operation of aws-lc-sys"),
+    ("cpacf/src/provider/host/sha256.rs", "chaining value of SHA-256 of aws-lc-sys"),
     ("cpacf/src/x25519/ifma.rs", "vector instructions outside the baseline of the target"),
     ("engine/src/handshake/fiber.rs", "suspends and resumes a coroutine"),
     ("engine/src/handshake/stack.rs", "maps and guards the stacks of coroutines"),
@@ -140,7 +141,10 @@ pub fn sockets_below_the_server(file: &File) -> Vec<Fault> {
     find_in_code(file, &code, &banned)
 }
 
-/// The raw library below aws-lc-rs, which has one home only.
+/// Where the raw library may be named: in one file each.
+const RAW_LIBRARY_HOMES: [&str; 2] = ["cex", "cpacf"];
+
+/// The raw library below aws-lc-rs, which has one home in each of the two layers that compute.
 #[must_use]
 pub fn raw_library_users(files: &[File]) -> Vec<Fault> {
     let users: Vec<&File> = files
@@ -153,12 +157,15 @@ pub fn raw_library_users(files: &[File]) -> Vec<Fault> {
         .collect();
     let mut faults: Vec<Fault> = users
         .iter()
-        .filter(|f| f.package() != "cex")
-        .map(|f| Fault::new(&f.path, 0, "only cex may name aws-lc-sys"))
+        .filter(|f| !RAW_LIBRARY_HOMES.contains(&f.package()))
+        .map(|f| Fault::new(&f.path, 0, "only cex and cpacf may name aws-lc-sys"))
         .collect();
-    if users.len() > 1 {
-        let message = "aws-lc-sys is named in more than one file: keep it behind one";
-        faults.extend(users.iter().map(|f| Fault::new(&f.path, 0, message)));
+    for home in RAW_LIBRARY_HOMES {
+        let here: Vec<&&File> = users.iter().filter(|f| f.package() == home).collect();
+        if here.len() > 1 {
+            let message = "aws-lc-sys is named in more than one file here: keep it behind one";
+            faults.extend(here.iter().map(|f| Fault::new(&f.path, 0, message)));
+        }
     }
     faults
 }
@@ -294,10 +301,12 @@ mod tests {
     }
 
     #[test]
-    fn the_raw_library_has_one_home() {
+    fn the_raw_library_has_one_home_in_each_layer_that_computes() {
         let user = |path| File::sample(path, "use aws_lc_sys::RSA;");
         assert!(raw_library_users(&[user("cex/src/a.rs")]).is_empty());
-        assert_eq!(raw_library_users(&[user("cpacf/src/a.rs")]).len(), 1);
+        assert!(raw_library_users(&[user("cex/src/a.rs"), user("cpacf/src/a.rs")]).is_empty());
+        assert_eq!(raw_library_users(&[user("engine/src/a.rs")]).len(), 1);
+        assert_eq!(raw_library_users(&[user("cpacf/src/a.rs"), user("cpacf/src/b.rs")]).len(), 2);
         assert_eq!(raw_library_users(&[user("cex/src/a.rs"), user("cex/src/b.rs")]).len(), 2);
     }
 

@@ -1,16 +1,27 @@
-//! Digests, HMAC and the expansion of HKDF of provider `host`.
+//! Digests and HMAC of provider `host`.
+//!
+//! SHA-256, with which nearly all of TLS is hashed, is called by its chaining value
+//! ([`sha256`]); the others, and all of them where the FIPS module computes, by what aws-lc-rs
+//! offers.
 
 use core::cell::RefCell;
 use core::mem;
 
-use aws_lc_rs::{constant_time, digest, hkdf, hmac};
+use aws_lc_rs::{constant_time, digest, hmac};
+use zeroize::Zeroizing;
 
-use crate::digest::Algorithm;
-use crate::provider::Failed;
+use super::sha256::{self, Pads, Sha256};
+use crate::digest::{Algorithm, MAX_LEN};
+
+/// Whether SHA-256 is called by its chaining value.
+const BY_CHAINING_VALUE: bool = !cfg!(feature = "fips");
 
 /// A digest in progress. Cloning copies the chaining value and the partial block.
 #[derive(Clone)]
-pub(crate) struct Hasher(digest::Context);
+pub(crate) enum Hasher {
+    Sha256(Sha256),
+    Library(digest::Context),
+}
 
 const fn digest_algorithm(algorithm: Algorithm) -> &'static digest::Algorithm {
     match algorithm {
@@ -22,33 +33,48 @@ const fn digest_algorithm(algorithm: Algorithm) -> &'static digest::Algorithm {
 
 impl Hasher {
     pub(crate) fn new(algorithm: Algorithm) -> Self {
-        Self(digest::Context::new(digest_algorithm(algorithm)))
+        match algorithm {
+            Algorithm::Sha256 if BY_CHAINING_VALUE => Self::Sha256(Sha256::new()),
+            _ => Self::Library(digest::Context::new(digest_algorithm(algorithm))),
+        }
     }
 
     #[inline]
     pub(crate) fn update(&mut self, data: &[u8]) {
-        self.0.update(data);
+        match self {
+            Self::Sha256(state) => state.update(data),
+            Self::Library(context) => context.update(data),
+        }
     }
 
     /// Writes the digest to the front of `out`.
     #[inline]
-    pub(crate) fn finish(self, out: &mut [u8; 64]) {
-        copy(self.0.finish().as_ref(), out);
+    pub(crate) fn finish(self, out: &mut [u8; MAX_LEN]) {
+        match self {
+            Self::Sha256(state) => state.finish(out),
+            Self::Library(context) => copy(context.finish().as_ref(), out),
+        }
     }
 }
 
 /// Digests `data` in one call.
 #[inline]
-pub(crate) fn digest(algorithm: Algorithm, data: &[u8], out: &mut [u8; 64]) {
+pub(crate) fn digest(algorithm: Algorithm, data: &[u8], out: &mut [u8; MAX_LEN]) {
     copy(digest::digest(digest_algorithm(algorithm), data).as_ref(), out);
 }
 
-/// An HMAC key with both pads already digested: a vector of exactly one.
+/// An HMAC key with both pads already digested.
+pub(crate) enum MacKey {
+    Sha256(Pads),
+    Library(Slot),
+}
+
+/// A key of the library: a vector of exactly one.
 ///
-/// The library's key is more than a kilobyte. A handshake makes and drops fifteen of them, and the
-/// general allocator tidies up its small blocks whenever it is asked for one so large. So their
-/// memory stays with the thread; the key itself is overwritten by the library when it is dropped.
-pub(crate) struct MacKey(Vec<hmac::Key>);
+/// It is more than a kilobyte, a handshake makes and drops fifteen of them, and the general
+/// allocator tidies up its small blocks whenever it is asked for one so large. So their memory
+/// stays with the thread; the key itself is overwritten by the library when it is dropped.
+pub(crate) struct Slot(Vec<hmac::Key>);
 
 /// Slots for keys that a thread keeps.
 const SPARE_SLOTS: usize = 16;
@@ -58,7 +84,7 @@ thread_local! {
         const { RefCell::new(Vec::new()) };
 }
 
-impl Drop for MacKey {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.0.clear();
         // In a thread that is just ending the slot goes back to the allocator.
@@ -71,11 +97,8 @@ impl Drop for MacKey {
     }
 }
 
-/// An HMAC in progress.
-pub(crate) struct Mac(hmac::Context);
-
-impl MacKey {
-    pub(crate) fn new(algorithm: Algorithm, key: &[u8]) -> Self {
+impl Slot {
+    fn new(algorithm: Algorithm, key: &[u8]) -> Self {
         let algorithm = match algorithm {
             Algorithm::Sha256 => hmac::HMAC_SHA256,
             Algorithm::Sha384 => hmac::HMAC_SHA384,
@@ -92,16 +115,13 @@ impl MacKey {
         &self.0[0]
     }
 
-    /// Gives the tag of the concatenation of `parts` to `take`.
-    ///
     /// A message in one piece goes through the library's call for it, which moves the kilobyte of
     /// state less often.
-    #[inline]
-    pub(crate) fn sign<T>(&self, parts: &[&[u8]], take: impl FnOnce(&[u8]) -> T) -> T {
+    fn sign<T>(&self, parts: &[&[u8]], take: impl FnOnce(&[u8]) -> T) -> T {
         let mut pieces = parts.iter().filter(|part| !part.is_empty());
         let (first, second) = (pieces.next(), pieces.next());
         if second.is_none() {
-            let mut tag = [0; 64];
+            let mut tag = [0; MAX_LEN];
             if let Ok(tag) =
                 hmac::sign_to_buffer(self.key(), first.copied().unwrap_or_default(), &mut tag)
             {
@@ -114,65 +134,70 @@ impl MacKey {
         }
         take(context.sign().as_ref())
     }
+}
+
+impl MacKey {
+    /// Of a key of at most a block, padded with zeros.
+    pub(crate) fn new(algorithm: Algorithm, key: &[u8]) -> Self {
+        match (algorithm, key.try_into()) {
+            (Algorithm::Sha256, Ok(block)) if BY_CHAINING_VALUE => Self::Sha256(Pads::new(block)),
+            _ => Self::Library(Slot::new(algorithm, key)),
+        }
+    }
+
+    /// Gives the tag of the concatenation of `parts` to `take`.
+    #[inline]
+    pub(crate) fn sign<T>(&self, parts: &[&[u8]], take: impl FnOnce(&[u8]) -> T) -> T {
+        match self {
+            Self::Sha256(pads) => {
+                let mut mac = pads.begin();
+                parts.iter().for_each(|part| mac.update(part));
+                let mut tag = Zeroizing::new([0; MAX_LEN]);
+                mac.finish(&mut tag);
+                take(&tag[..sha256::LEN])
+            }
+            Self::Library(slot) => slot.sign(parts, take),
+        }
+    }
 
     #[inline]
     pub(crate) fn begin(&self) -> Mac {
-        Mac(hmac::Context::with_key(self.key()))
+        match self {
+            Self::Sha256(pads) => Mac::Sha256(pads.begin()),
+            Self::Library(slot) => Mac::Library(hmac::Context::with_key(slot.key())),
+        }
     }
+}
+
+/// An HMAC in progress.
+#[allow(clippy::large_enum_variant, reason = "lives on the stack; a box would cost an allocation")]
+pub(crate) enum Mac {
+    Sha256(sha256::Mac),
+    Library(hmac::Context),
 }
 
 impl Mac {
     #[inline]
     pub(crate) fn update(&mut self, data: &[u8]) {
-        self.0.update(data);
+        match self {
+            Self::Sha256(mac) => mac.update(data),
+            Self::Library(context) => context.update(data),
+        }
     }
 
     /// Writes the tag to the front of `out`.
     #[inline]
-    pub(crate) fn finish(self, out: &mut [u8; 64]) {
-        copy(self.0.sign().as_ref(), out);
-    }
-}
-
-/// The longest key that the library takes for an expansion.
-const MAX_EXPANDER_KEY_LEN: usize = 64;
-
-/// An HMAC key from which blocks are expanded. The library overwrites it when it is dropped.
-///
-/// Here the key is digested again for each block, but nothing is copied. Where the processor has
-/// instructions for the hash, that is cheaper than to copy the kilobyte of a [`MacKey`]; where it
-/// has none, it is not.
-pub(crate) struct Expander(hkdf::Prk);
-
-/// The length of a block.
-struct BlockLen(usize);
-
-impl hkdf::KeyType for BlockLen {
-    fn len(&self) -> usize {
-        self.0
-    }
-}
-
-impl Expander {
-    /// None for the hashes of which processors have no instructions, or hardly any, and for a key
-    /// of unusual length.
-    pub(crate) fn new(algorithm: Algorithm, key: &[u8]) -> Option<Self> {
-        let fits = algorithm == Algorithm::Sha256 && key.len() <= MAX_EXPANDER_KEY_LEN;
-        fits.then(|| Self(hkdf::Prk::new_less_safe(hkdf::HKDF_SHA256, key)))
-    }
-
-    /// Fills `block`, at most a tag long, with the first block of HKDF-Expand: the tag of the
-    /// concatenation of `info` and the byte 1.
-    #[inline]
-    pub(crate) fn first_block(&self, info: &[&[u8]], block: &mut [u8]) -> Result<(), Failed> {
-        let okm = self.0.expand(info, BlockLen(block.len())).map_err(|_| Failed)?;
-        okm.fill(block).map_err(|_| Failed)
+    pub(crate) fn finish(self, out: &mut [u8; MAX_LEN]) {
+        match self {
+            Self::Sha256(mac) => mac.finish(out),
+            Self::Library(context) => copy(context.sign().as_ref(), out),
+        }
     }
 }
 
 /// No digest or tag of this crate is longer than 64 bytes.
 #[inline]
-fn copy(from: &[u8], to: &mut [u8; 64]) {
+fn copy(from: &[u8], to: &mut [u8; MAX_LEN]) {
     to[..from.len()].copy_from_slice(from);
 }
 

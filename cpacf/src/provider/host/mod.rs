@@ -12,4 +12,5 @@ pub(crate) mod curve;
 pub(crate) mod hash;
 pub(crate) mod module;
 pub(crate) mod random;
+mod sha256;
 pub(crate) mod signature;
