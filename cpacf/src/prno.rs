@@ -7,6 +7,7 @@
 //! Source: NIST SP 800-90A; Principles of Operation, "Perform Random Number Operation".
 
 use crate::dispatch::Call;
+use crate::provider::Failed;
 use crate::provider::host::random;
 use crate::{ConditionCode, Error, Function};
 
@@ -16,9 +17,28 @@ use crate::{ConditionCode, Error, Function};
 /// [`Error::ConditionCode`] if no random data can be had; [`Error::Blocked`] if the function is
 /// blocked. `out` must not be used then.
 pub fn fill(out: &mut [u8]) -> Result<(), Error> {
+    fill_with(out, random::fill)
+}
+
+/// Fills `out` with random data that everybody may see: nonces, salts, the random of a hello.
+///
+/// Short ones come from what the thread has drawn ahead, since a draw of 12 bytes costs the
+/// generator as much as one of 200. Nothing is handed out twice, and what was handed out is
+/// overwritten. Keys are made by [`fill`], so that they are nowhere before they are needed.
+///
+/// # Errors
+/// As [`fill`].
+pub fn fill_public(out: &mut [u8]) -> Result<(), Error> {
+    fill_with(out, random::fill_ahead)
+}
+
+fn fill_with(
+    out: &mut [u8],
+    draw: impl FnOnce(&mut [u8]) -> Result<(), Failed>,
+) -> Result<(), Error> {
     let function = Function::PrnoSha512Drng;
     let call = Call::begin(function)?;
-    random::fill(out).map_err(|_| Error::ConditionCode { function, cc: ConditionCode::One })?;
+    draw(out).map_err(|_| Error::ConditionCode { function, cc: ConditionCode::One })?;
     if call.is_wrong() {
         // A stuck source, the fault that health tests of SP 800-90B look for.
         out.fill(0);

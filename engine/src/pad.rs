@@ -119,7 +119,7 @@ pub fn pss(
 ) -> Result<(), Error> {
     let mut salt = [0; digest::MAX_LEN];
     let (salt, _) = salt.split_at_mut(algorithm.output_len());
-    prno::fill(salt)?;
+    prno::fill_public(salt)?;
     pss_with_salt(algorithm, digest, salt, modulus_bits, block)
 }
 

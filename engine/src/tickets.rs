@@ -239,7 +239,7 @@ impl ServiceTicketer {
         }
         let key = self.key(&self.ring.newest()?)?;
         let mut nonce = [0; NONCE_LEN];
-        prno::fill(&mut nonce).ok()?;
+        prno::fill_public(&mut nonce).ok()?;
         let mut ticket = Vec::with_capacity(OVERHEAD + plain.len());
         ticket.extend_from_slice(&key.name);
         ticket.extend_from_slice(&nonce);

@@ -99,13 +99,14 @@ pub fn full_provider() -> Arc<CryptoProvider> {
     provider(available_suites(), available_groups())
 }
 
-/// Random numbers from PRNO.
+/// Random numbers from PRNO. What rustls asks for is in its hellos and tickets for all to see; keys
+/// are made elsewhere (`kx`).
 #[derive(Debug)]
 struct Random;
 
 impl SecureRandom for Random {
     fn fill(&self, buf: &mut [u8]) -> Result<(), GetRandomFailed> {
-        cpacf::prno::fill(buf).map_err(|_| GetRandomFailed)
+        cpacf::prno::fill_public(buf).map_err(|_| GetRandomFailed)
     }
 }
 
