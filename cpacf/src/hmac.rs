@@ -182,9 +182,7 @@ impl Key {
     }
 
     fn host(&self) -> &MacKey {
-        self.host.get_or_init(|| {
-            MacKey::new(self.algorithm, &self.bytes()[..self.algorithm.block_len()])
-        })
+        self.host.get_or_init(|| MacKey::new(self.algorithm, &self.bytes()))
     }
 
     /// The key, padded to a block.

@@ -20,11 +20,12 @@ pub fn fill(out: &mut [u8]) -> Result<(), Error> {
     fill_with(out, random::fill)
 }
 
-/// Fills `out` with random data that everybody may see: nonces, salts, the random of a hello.
+/// Fills `out` with random data that the peer gets to see: salts, the random of a hello.
 ///
-/// Short ones come from what the thread has drawn ahead, since a draw of 12 bytes costs the
-/// generator as much as one of 200. Nothing is handed out twice, and what was handed out is
-/// overwritten. Keys are made by [`fill`], so that they are nowhere before they are needed.
+/// Little comes from what the thread has drawn ahead, since a draw of 4 bytes costs the generator
+/// as much as one of 200; the call counts as one of its own all the same. Nothing is handed out
+/// twice, and what was handed out is overwritten. Keys, and nonces that must not repeat even when a
+/// snapshot of the machine is resumed twice, are drawn when they are made: by [`fill`].
 ///
 /// # Errors
 /// As [`fill`].

@@ -264,7 +264,10 @@ fn key_derivation_outlives_the_block_of_the_hmac_below_it() {
 fn a_refusal_that_cannot_be_healed_is_a_condition_code() {
     let _turn = turn();
     let function = Function::PrnoSha512Drng;
+    prno::fill_public(&mut [0; 8]).unwrap();
     fault::inject(function, Fault::Refuse);
+    // Not even what was drawn before is handed out.
+    assert!(prno::fill_public(&mut [0; 8]).is_err());
     let refused = prno::fill(&mut [0; 8]).unwrap_err();
     assert_eq!(refused, Error::ConditionCode { function, cc: ConditionCode::One });
     assert_eq!(refused.function(), function);

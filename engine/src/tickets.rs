@@ -239,7 +239,8 @@ impl ServiceTicketer {
         }
         let key = self.key(&self.ring.newest()?)?;
         let mut nonce = [0; NONCE_LEN];
-        prno::fill_public(&mut nonce).ok()?;
+        // Not drawn ahead: resumed twice, one snapshot of a machine would use it twice.
+        prno::fill(&mut nonce).ok()?;
         let mut ticket = Vec::with_capacity(OVERHEAD + plain.len());
         ticket.extend_from_slice(&key.name);
         ticket.extend_from_slice(&nonce);

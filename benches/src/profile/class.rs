@@ -114,7 +114,6 @@ const CRATES: &[(&str, Class)] = &[
     ("aws_lc_rs::agreement::", Class::KeyExchange),
     ("aws_lc_rs::digest::", Class::Hash),
     ("aws_lc_rs::hmac::", Class::Hash),
-    ("aws_lc_rs::hkdf::", Class::Hash),
     ("aws_lc_rs::signature::", Class::Signature),
     ("aws_lc_rs::rsa::", Class::Signature),
     ("aws_lc_rs::ec::", Class::Signature),
@@ -132,6 +131,7 @@ const CRATES: &[(&str, Class)] = &[
     ("slab::", Class::Server),
     ("serde_json::", Class::Server),
     ("zeroize::", Class::Memory),
+    ("mimalloc::", Class::Memory),
 ];
 
 /// Parts of the names of functions of the C libraries, aws-lc among them, without its prefix.
@@ -145,6 +145,7 @@ const C_FUNCTIONS: &[(&str, Class)] = &[
     ("OPENSSL_cleanse", Class::Memory),
     ("OPENSSL_clear_free", Class::Memory),
     ("tcache_", Class::Memory),
+    ("mi_", Class::Memory),
     ("unlink_chunk", Class::Memory),
     ("memcpy", Class::Memory),
     ("memmove", Class::Memory),

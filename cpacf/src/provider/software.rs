@@ -12,7 +12,7 @@ use hmac::{Hmac, Mac as _};
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
 use crate::aead::{Algorithm as Aead, NONCE_LEN, TAG_LEN};
-use crate::digest::Algorithm as Hash;
+use crate::digest::{Algorithm as Hash, MAX_LEN};
 use crate::provider::Failed;
 
 /// Fails only on a key of the wrong length and on a text of more than 64 GiB; `in_out` is then as
@@ -69,7 +69,7 @@ impl Hasher {
     }
 
     /// Writes the digest to the front of `out`.
-    pub(crate) fn finish(self, out: &mut [u8; 64]) {
+    pub(crate) fn finish(self, out: &mut [u8; MAX_LEN]) {
         match self {
             Self::Sha256(hash) => out[..32].copy_from_slice(&hash.finalize()),
             Self::Sha384(hash) => out[..48].copy_from_slice(&hash.finalize()),
@@ -104,7 +104,7 @@ impl Mac {
     }
 
     /// Writes the tag to the front of `out`.
-    pub(crate) fn finish(self, out: &mut [u8; 64]) {
+    pub(crate) fn finish(self, out: &mut [u8; MAX_LEN]) {
         match self {
             Self::Sha256(mac) => out[..32].copy_from_slice(&mac.finalize().into_bytes()),
             Self::Sha384(mac) => out[..48].copy_from_slice(&mac.finalize().into_bytes()),

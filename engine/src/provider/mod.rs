@@ -99,8 +99,8 @@ pub fn full_provider() -> Arc<CryptoProvider> {
     provider(available_suites(), available_groups())
 }
 
-/// Random numbers from PRNO. What rustls asks for is in its hellos and tickets for all to see; keys
-/// are made elsewhere (`kx`).
+/// Random numbers from PRNO. What rustls asks for its peer gets to see (hellos, session numbers,
+/// ages and nonces of tickets); none of it is a key, those are made elsewhere (`kx`).
 #[derive(Debug)]
 struct Random;
 

@@ -74,7 +74,8 @@ fn a_backend_is_read_in_large_pieces_while_the_client_sends() {
             let come = std::io::copy(&mut (&stream).take(SENT as u64), &mut std::io::sink());
             all_has_come.store(true, Ordering::Relaxed);
             come
-        })?;
+        })
+        .map(|come| assert_eq!(come, SENT as u64))?;
         stream.shutdown(Shutdown::Write)
     });
     let Scene { daemon, pki } = scene::one(&adjunct!(), backend.address, &["tickets = 0"]);

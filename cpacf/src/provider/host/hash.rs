@@ -1,25 +1,22 @@
 //! Digests and HMAC of provider `host`.
 //!
-//! SHA-256, with which nearly all of TLS is hashed, is called by its chaining value
-//! ([`sha256`]); the others, and all of them where the FIPS module computes, by what aws-lc-rs
-//! offers.
-
-use core::cell::RefCell;
-use core::mem;
+//! A digest or HMAC in progress with SHA-256, with which nearly all of TLS is hashed, is a chaining
+//! value ([`sha256`]); everything else is what aws-lc-rs offers, and with the feature `fips`
+//! SHA-256 is, too, so that an HMAC is made inside of the module.
 
 use aws_lc_rs::{constant_time, digest, hmac};
 use zeroize::Zeroizing;
 
-use super::sha256::{self, Pads, Sha256};
+#[cfg(not(feature = "fips"))]
+use super::sha256;
 use crate::digest::{Algorithm, MAX_LEN};
-
-/// Whether SHA-256 is called by its chaining value.
-const BY_CHAINING_VALUE: bool = !cfg!(feature = "fips");
+use crate::provider::software::HmacBlock;
 
 /// A digest in progress. Cloning copies the chaining value and the partial block.
 #[derive(Clone)]
 pub(crate) enum Hasher {
-    Sha256(Sha256),
+    #[cfg(not(feature = "fips"))]
+    Sha256(sha256::Sha256),
     Library(digest::Context),
 }
 
@@ -31,10 +28,19 @@ const fn digest_algorithm(algorithm: Algorithm) -> &'static digest::Algorithm {
     }
 }
 
+const fn mac_algorithm(algorithm: Algorithm) -> hmac::Algorithm {
+    match algorithm {
+        Algorithm::Sha256 => hmac::HMAC_SHA256,
+        Algorithm::Sha384 => hmac::HMAC_SHA384,
+        Algorithm::Sha512 => hmac::HMAC_SHA512,
+    }
+}
+
 impl Hasher {
     pub(crate) fn new(algorithm: Algorithm) -> Self {
         match algorithm {
-            Algorithm::Sha256 if BY_CHAINING_VALUE => Self::Sha256(Sha256::new()),
+            #[cfg(not(feature = "fips"))]
+            Algorithm::Sha256 => Self::Sha256(sha256::Sha256::new()),
             _ => Self::Library(digest::Context::new(digest_algorithm(algorithm))),
         }
     }
@@ -42,6 +48,7 @@ impl Hasher {
     #[inline]
     pub(crate) fn update(&mut self, data: &[u8]) {
         match self {
+            #[cfg(not(feature = "fips"))]
             Self::Sha256(state) => state.update(data),
             Self::Library(context) => context.update(data),
         }
@@ -51,7 +58,8 @@ impl Hasher {
     #[inline]
     pub(crate) fn finish(self, out: &mut [u8; MAX_LEN]) {
         match self {
-            Self::Sha256(state) => state.finish(out),
+            #[cfg(not(feature = "fips"))]
+            Self::Sha256(mut state) => state.finish(out),
             Self::Library(context) => copy(context.finish().as_ref(), out),
         }
     }
@@ -64,84 +72,24 @@ pub(crate) fn digest(algorithm: Algorithm, data: &[u8], out: &mut [u8; MAX_LEN])
 }
 
 /// An HMAC key with both pads already digested.
+#[allow(clippy::large_enum_variant, reason = "the large one is the one that nearly all keys are")]
 pub(crate) enum MacKey {
-    Sha256(Pads),
-    Library(Slot),
-}
-
-/// A key of the library: a vector of exactly one.
-///
-/// It is more than a kilobyte, a handshake makes and drops fifteen of them, and the general
-/// allocator tidies up its small blocks whenever it is asked for one so large. So their memory
-/// stays with the thread; the key itself is overwritten by the library when it is dropped.
-pub(crate) struct Slot(Vec<hmac::Key>);
-
-/// Slots for keys that a thread keeps.
-const SPARE_SLOTS: usize = 16;
-
-thread_local! {
-    static SPARE: RefCell<Vec<Vec<hmac::Key>>> =
-        const { RefCell::new(Vec::new()) };
-}
-
-impl Drop for Slot {
-    fn drop(&mut self) {
-        self.0.clear();
-        // In a thread that is just ending the slot goes back to the allocator.
-        let _ = SPARE.try_with(|spare| {
-            let mut spare = spare.borrow_mut();
-            if spare.len() < SPARE_SLOTS {
-                spare.push(mem::take(&mut self.0));
-            }
-        });
-    }
-}
-
-impl Slot {
-    fn new(algorithm: Algorithm, key: &[u8]) -> Self {
-        let algorithm = match algorithm {
-            Algorithm::Sha256 => hmac::HMAC_SHA256,
-            Algorithm::Sha384 => hmac::HMAC_SHA384,
-            Algorithm::Sha512 => hmac::HMAC_SHA512,
-        };
-        let spare = SPARE.try_with(|spare| spare.borrow_mut().pop());
-        let mut slot = spare.ok().flatten().unwrap_or_else(|| Vec::with_capacity(1));
-        slot.push(hmac::Key::new(algorithm, key));
-        Self(slot)
-    }
-
-    #[inline]
-    fn key(&self) -> &hmac::Key {
-        &self.0[0]
-    }
-
-    /// A message in one piece goes through the library's call for it, which moves the kilobyte of
-    /// state less often.
-    fn sign<T>(&self, parts: &[&[u8]], take: impl FnOnce(&[u8]) -> T) -> T {
-        let mut pieces = parts.iter().filter(|part| !part.is_empty());
-        let (first, second) = (pieces.next(), pieces.next());
-        if second.is_none() {
-            let mut tag = [0; MAX_LEN];
-            if let Ok(tag) =
-                hmac::sign_to_buffer(self.key(), first.copied().unwrap_or_default(), &mut tag)
-            {
-                return take(tag);
-            }
-        }
-        let mut context = hmac::Context::with_key(self.key());
-        for part in parts {
-            context.update(part);
-        }
-        take(context.sign().as_ref())
-    }
+    #[cfg(not(feature = "fips"))]
+    Sha256(sha256::Pads),
+    /// More than a kilobyte.
+    Library(Box<hmac::Key>),
 }
 
 impl MacKey {
-    /// Of a key of at most a block, padded with zeros.
-    pub(crate) fn new(algorithm: Algorithm, key: &[u8]) -> Self {
-        match (algorithm, key.try_into()) {
-            (Algorithm::Sha256, Ok(block)) if BY_CHAINING_VALUE => Self::Sha256(Pads::new(block)),
-            _ => Self::Library(Slot::new(algorithm, key)),
+    /// Of a key that is padded with zeros, if need be to more than a block of the hash.
+    pub(crate) fn new(algorithm: Algorithm, key: &HmacBlock) -> Self {
+        match algorithm {
+            #[cfg(not(feature = "fips"))]
+            Algorithm::Sha256 => Self::Sha256(sha256::Pads::new(&key[..sha256::BLOCK_LEN])),
+            _ => {
+                let key = &key[..algorithm.block_len()];
+                Self::Library(Box::new(hmac::Key::new(mac_algorithm(algorithm), key)))
+            }
         }
     }
 
@@ -149,29 +97,50 @@ impl MacKey {
     #[inline]
     pub(crate) fn sign<T>(&self, parts: &[&[u8]], take: impl FnOnce(&[u8]) -> T) -> T {
         match self {
+            #[cfg(not(feature = "fips"))]
             Self::Sha256(pads) => {
-                let mut mac = pads.begin();
+                let (mut mac, mut tag) = (pads.begin(), Zeroizing::new([0; MAX_LEN]));
                 parts.iter().for_each(|part| mac.update(part));
-                let mut tag = Zeroizing::new([0; MAX_LEN]);
                 mac.finish(&mut tag);
                 take(&tag[..sha256::LEN])
             }
-            Self::Library(slot) => slot.sign(parts, take),
+            Self::Library(key) => sign_by_library(key, parts, take),
         }
     }
 
     #[inline]
     pub(crate) fn begin(&self) -> Mac {
         match self {
+            #[cfg(not(feature = "fips"))]
             Self::Sha256(pads) => Mac::Sha256(pads.begin()),
-            Self::Library(slot) => Mac::Library(hmac::Context::with_key(slot.key())),
+            Self::Library(key) => Mac::Library(hmac::Context::with_key(key)),
         }
     }
+}
+
+/// A message in one piece goes through the library's call for it, which moves the kilobyte of
+/// state less often.
+fn sign_by_library<T>(key: &hmac::Key, parts: &[&[u8]], take: impl FnOnce(&[u8]) -> T) -> T {
+    let mut pieces = parts.iter().filter(|part| !part.is_empty());
+    let (first, second) = (pieces.next(), pieces.next());
+    if second.is_none() {
+        let mut tag = Zeroizing::new([0; MAX_LEN]);
+        let message = first.copied().unwrap_or_default();
+        if let Ok(tag) = hmac::sign_to_buffer(key, message, &mut *tag) {
+            return take(tag);
+        }
+    }
+    let mut context = hmac::Context::with_key(key);
+    for part in parts {
+        context.update(part);
+    }
+    take(context.sign().as_ref())
 }
 
 /// An HMAC in progress.
 #[allow(clippy::large_enum_variant, reason = "lives on the stack; a box would cost an allocation")]
 pub(crate) enum Mac {
+    #[cfg(not(feature = "fips"))]
     Sha256(sha256::Mac),
     Library(hmac::Context),
 }
@@ -180,6 +149,7 @@ impl Mac {
     #[inline]
     pub(crate) fn update(&mut self, data: &[u8]) {
         match self {
+            #[cfg(not(feature = "fips"))]
             Self::Sha256(mac) => mac.update(data),
             Self::Library(context) => context.update(data),
         }
@@ -189,7 +159,8 @@ impl Mac {
     #[inline]
     pub(crate) fn finish(self, out: &mut [u8; MAX_LEN]) {
         match self {
-            Self::Sha256(mac) => mac.finish(out),
+            #[cfg(not(feature = "fips"))]
+            Self::Sha256(mut mac) => mac.finish(out),
             Self::Library(context) => copy(context.sign().as_ref(), out),
         }
     }

@@ -12,5 +12,6 @@ pub(crate) mod curve;
 pub(crate) mod hash;
 pub(crate) mod module;
 pub(crate) mod random;
+#[cfg(not(feature = "fips"))]
 mod sha256;
 pub(crate) mod signature;

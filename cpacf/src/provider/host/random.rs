@@ -87,12 +87,13 @@ mod tests {
             fill_ahead(&mut out).unwrap();
             out
         };
+        let left = || DRAWN.with(|drawn| drawn.borrow().left);
         let here = draw(32);
+        assert_eq!(left(), AHEAD - 32);
         let there = std::thread::spawn(move || draw(32)).join().unwrap();
         assert_ne!(here, there);
-        let left = DRAWN.with(|drawn| drawn.borrow().left);
         assert_ne!(draw(AHEAD), vec![0; AHEAD]);
-        assert_eq!(DRAWN.with(|drawn| drawn.borrow().left), left);
+        assert_eq!(left(), AHEAD - 32);
         assert!(draw(0).is_empty());
     }
 }

@@ -6,7 +6,7 @@
 //! and an HMAC under a known key two blocks.
 //!
 //! Invariants:
-//! * A state is made by the library's own function, and afterwards seen by the library alone.
+//! * A state is made, and until it is overwritten changed, by the library alone.
 //! * Nothing is on the heap and nothing needs to be freed; states are overwritten when dropped,
 //!   since those of an HMAC stand for its key.
 //!
@@ -48,9 +48,9 @@ impl Sha256 {
         unsafe { SHA256_Update(&raw mut self.0, data.as_ptr().cast(), data.len()) };
     }
 
-    /// Writes the digest to the front of `out`.
+    /// Writes the digest to the front of `out`; nothing but to drop the state is left to do.
     #[inline]
-    pub(crate) fn finish(mut self, out: &mut [u8; MAX_LEN]) {
+    pub(crate) fn finish(&mut self, out: &mut [u8; MAX_LEN]) {
         // SAFETY: the state was made by SHA256_Init, whose digests are shorter than `out`.
         unsafe { SHA256_Final(out.as_mut_ptr(), &raw mut self.0) };
     }
@@ -72,10 +72,11 @@ pub(crate) struct Pads {
 }
 
 impl Pads {
-    /// Of a key that is padded with zeros.
-    pub(crate) fn new(key: &[u8; BLOCK_LEN]) -> Self {
+    /// Of a key of at most a block.
+    pub(crate) fn new(key: &[u8]) -> Self {
         let digested = |pad: u8| {
-            let block = Zeroizing::new(key.map(|byte| byte ^ pad));
+            let mut block = Zeroizing::new([pad; BLOCK_LEN]);
+            block.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
             let mut state = Sha256::new();
             state.update(&*block);
             state
@@ -103,11 +104,10 @@ impl Mac {
 
     /// Writes the tag to the front of `out`.
     #[inline]
-    pub(crate) fn finish(self, out: &mut [u8; MAX_LEN]) {
-        let Self { inner, mut outer } = self;
-        inner.finish(out);
-        outer.update(&out[..LEN]);
-        outer.finish(out);
+    pub(crate) fn finish(&mut self, out: &mut [u8; MAX_LEN]) {
+        self.inner.finish(out);
+        self.outer.update(&out[..LEN]);
+        self.outer.finish(out);
     }
 }
 
@@ -131,10 +131,11 @@ mod tests {
                 let mut state = Sha256::new();
                 state.update(front);
                 // A copy that goes another way changes nothing.
-                let mut other = state.clone();
+                let (mut other, mut out) = (state.clone(), [0; MAX_LEN]);
                 other.update(b"other");
-                let mut out = [0; MAX_LEN];
                 other.finish(&mut out);
+                let elsewhere = digest::digest(&digest::SHA256, &[front, b"other"].concat());
+                assert_eq!(&out[..LEN], elsewhere.as_ref(), "{length} bytes, cut at {at}");
                 state.update(back);
                 state.finish(&mut out);
                 assert_eq!(&out[..LEN], expected.as_ref(), "{length} bytes, cut at {at}");
