@@ -26,8 +26,3 @@ pub mod snapshot;
 pub mod status;
 
 pub use cli::main;
-
-/// A handshake makes and drops some ninety objects in Rust, most of them rustls'. Here and not in
-/// the program, so that tests meet what it ships.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -131,7 +131,6 @@ const CRATES: &[(&str, Class)] = &[
     ("slab::", Class::Server),
     ("serde_json::", Class::Server),
     ("zeroize::", Class::Memory),
-    ("mimalloc::", Class::Memory),
 ];
 
 /// Parts of the names of functions of the C libraries, aws-lc among them, without its prefix.
@@ -145,7 +144,6 @@ const C_FUNCTIONS: &[(&str, Class)] = &[
     ("OPENSSL_cleanse", Class::Memory),
     ("OPENSSL_clear_free", Class::Memory),
     ("tcache_", Class::Memory),
-    ("mi_", Class::Memory),
     ("unlink_chunk", Class::Memory),
     ("memcpy", Class::Memory),
     ("memmove", Class::Memory),

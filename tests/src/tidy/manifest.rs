@@ -30,7 +30,6 @@ pub const CONFINED: &[Confined] = &[
     Confined { name: "corosensei", to: &["engine", "benches"] },
     Confined { name: "mio", to: &["server", "benches", "tests"] },
     Confined { name: "clap", to: &["server", "benches"] },
-    Confined { name: "mimalloc", to: &["server"] },
     Confined { name: "socket2", to: &["server", "tests", "benches"] },
 ];
 
