@@ -62,6 +62,17 @@ pub fn handshakes(
     service: &Arc<Service>,
     tested: &mut Tested,
 ) -> Result<StackUse, Error> {
+    handshakes_within(STACK_BYTES / 2, crypto, execution, service, tested)
+}
+
+/// The same with another bound for the stack.
+fn handshakes_within(
+    stack_max: usize,
+    crypto: &Arc<Crypto>,
+    execution: &Execution,
+    service: &Arc<Service>,
+    tested: &mut Tested,
+) -> Result<StackUse, Error> {
     let (member, woken) = a_member(crypto, execution);
     let on_fibers = matches!(execution, Execution::Fiber);
     let bench = Bench { member: &member, woken: &woken, on_fibers };
@@ -90,9 +101,11 @@ pub fn handshakes(
             }
         }
     }
-    if stack_use.bytes_max > STACK_BYTES / 2 {
-        let what =
-            format!("a handshake used {} of {STACK_BYTES} bytes of stack", stack_use.bytes_max);
+    if stack_use.bytes_max > stack_max {
+        let what = format!(
+            "a handshake used {} of {STACK_BYTES} bytes of stack, where {stack_max} are allowed",
+            stack_use.bytes_max
+        );
         return Err(failed(service, &what));
     }
     Ok(stack_use)

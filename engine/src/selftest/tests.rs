@@ -87,3 +87,21 @@ fn a_service_that_asks_for_certificates_passes_its_self_test() {
     );
     crypto.shutdown();
 }
+
+#[test]
+fn a_handshake_that_needs_more_stack_than_allowed_is_refused() {
+    let crypto = Crypto::start(&CryptoConfig::default()).unwrap();
+    let service = a_service(&crypto, |_| ClientAuth::None);
+    let within = |stack_max| {
+        let tested = &mut Tested::default();
+        handshakes_within(stack_max, &crypto, &Execution::Fiber, &service, tested)
+    };
+    let used = within(STACK_BYTES / 2).unwrap().bytes_max;
+    // Another run may go some calls deeper, but not to twice the depth, and not half as deep.
+    assert!(within(2 * used).is_ok());
+    let refused = within(used / 2).unwrap_err();
+    assert!(matches!(&refused, Error::StackSelfTest { .. }), "{refused}");
+    let text = refused.to_string();
+    assert!(text.contains("service `a`") && text.contains("bytes of stack"), "{text}");
+    crypto.shutdown();
+}

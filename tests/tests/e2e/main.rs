@@ -25,6 +25,7 @@ mod health;
 mod hostile;
 mod lifecycle;
 mod limits;
+mod linger;
 mod load;
 mod modes;
 mod plain;
