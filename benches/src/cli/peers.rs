@@ -35,6 +35,9 @@ pub struct Options {
     /// Only these scenarios
     #[arg(long, value_delimiter = ',', value_name = "ID", value_parser = Scenario::from_str)]
     pub scenario: Vec<Scenario>,
+    /// Rounds through all servers [default: 5, or 3 with --quick]
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub rounds: Option<u32>,
     /// Where the report goes; perf-reports/DATE-peers by default
     #[arg(long, value_name = "DIR")]
     pub out: Option<PathBuf>,
@@ -209,8 +212,13 @@ fn arena(options: &Options, scenarios: &[Scenario]) -> Result<Arena, Failure> {
         workers: usize::from(options.workers),
         server_processors: if options.workers == 1 { vec![first] } else { two },
         load_processors: vec![last],
-        effort: if options.quick { Effort::QUICK } else { Effort::FULL },
+        effort: effort(options),
     })
+}
+
+fn effort(options: &Options) -> Effort {
+    let usual = if options.quick { Effort::QUICK } else { Effort::FULL };
+    Effort { rounds: options.rounds.unwrap_or(usual.rounds), ..usual }
 }
 
 /// Said before anything is measured: who wants the server installs it and begins again.
@@ -331,6 +339,9 @@ fn commands(options: &Options) -> Vec<String> {
         let ids: Vec<&str> = options.scenario.iter().map(|scenario| scenario.id).collect();
         again.push_str(&format!(" --scenario {}", ids.join(",")));
     }
+    if let Some(rounds) = options.rounds {
+        again.push_str(&format!(" --rounds {rounds}"));
+    }
     for path in &options.peer {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         again.push_str(&format!(" --peer {name}"));
@@ -445,14 +456,23 @@ mod tests {
 
     #[test]
     fn the_command_of_a_report_is_the_one_that_was_typed() {
-        let line = "--quick --workers 2 --only nginx --scenario storm --peer some/where/mine.toml";
+        let line = "--quick --workers 2 --only nginx --scenario storm --rounds 7 \
+                    --peer some/where/mine.toml";
         let again = commands(&options(line)).pop().unwrap();
-        assert!(
-            again.ends_with(
-                "peers --quick --workers 2 --only nginx --scenario storm --peer mine.toml"
-            ),
-            "{again}"
-        );
+        let end = "peers --quick --workers 2 --only nginx --scenario storm --rounds 7 \
+                   --peer mine.toml";
+        assert!(again.ends_with(end), "{again}");
+    }
+
+    #[test]
+    fn rounds_are_those_asked_for_and_nothing_else_changes() {
+        assert_eq!(effort(&options("")), Effort::FULL);
+        assert_eq!(effort(&options("--quick")), Effort::QUICK);
+        assert_eq!(effort(&options("--rounds 15")), Effort { rounds: 15, ..Effort::FULL });
+        for wrong in ["0", "101", "many"] {
+            let words = ["adjunct-bench", "peers", "--rounds", wrong];
+            assert!(Arguments::try_parse_from(words).is_err(), "{wrong}");
+        }
     }
 
     #[test]
