@@ -220,6 +220,30 @@ fn a_request_that_both_cards_have_lost_goes_to_the_one_that_was_repaired() {
 }
 
 #[test]
+fn a_request_that_one_card_has_lost_twice_goes_there_again_when_the_other_one_refuses_it() {
+    let (cex, key) = one_of_two_loses();
+    cex.inject(Target::Card(2), Fault::ErrorReply(0x10)).unwrap();
+    let mut load = Load::new(&cex);
+    load.submit(&rsa_request(&key)).unwrap();
+    loop {
+        cex.tick(Instant::now());
+        if cex.snapshot().cards[0].queues[0].timeouts == 2 {
+            break;
+        }
+        assert!(load.port.drain().next().is_none());
+        std::thread::yield_now();
+    }
+    cex.repair(Target::Card(0)).unwrap();
+    let ends: Vec<_> = load
+        .finish()
+        .iter()
+        .map(|c| (c.result.is_ok(), c.trace.apqn.map(|apqn| apqn.card), c.trace.tries))
+        .collect();
+    // Lost, refused three times, lost, done.
+    assert_eq!(ends, [(true, Some(0), 6)]);
+}
+
+#[test]
 fn a_request_goes_back_to_a_card_that_has_answered_since_when_there_is_no_other() {
     let (cex, key) = one_of_two_loses();
     let mut lost = Load::new(&cex);

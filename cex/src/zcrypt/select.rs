@@ -72,13 +72,15 @@ impl History<'_> {
         self.tried.iter().filter(|place| !is_lost(place)).count() >= DESPERATE_AFTER
     }
 
-    /// Whether that queue is closed to it: one second chance, no third. A loss is noticed late, and
-    /// a queue that has answered others since the request was sent there works.
+    /// Whether that queue is closed to it. There is a second chance where the queue has answered
+    /// others since the request was sent there, for a loss is noticed late; two for a desperate
+    /// request, which is lost with the others whenever a slow card is reset; and never more.
     fn is_barred(&self, place: Position, queue: &impl QueueView) -> bool {
         let mut losses = self.lost.iter().filter(|loss| loss.place == place);
-        match (losses.next(), losses.next()) {
+        match (losses.next(), losses.count()) {
             (None, _) => false,
-            (Some(loss), None) => queue.answered_ms() <= loss.sent_ms && !self.is_desperate(),
+            (Some(_), 0 | 1) if self.is_desperate() => false,
+            (Some(loss), 0) => queue.answered_ms() <= loss.sent_ms,
             _ => true,
         }
     }

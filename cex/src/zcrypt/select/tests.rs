@@ -324,7 +324,7 @@ fn who_is_refused_again_and_again_tries_a_silent_queue() {
 }
 
 #[test]
-fn a_queue_that_has_lost_a_request_gets_it_a_second_time_at_most() {
+fn a_queue_that_has_lost_a_request_gets_it_twice_more_if_the_others_refuse_it() {
     let cards = [c(0, 0), c(500, 9)];
     let chosen =
         |tried: &[_], lost: &[_]| match select(cards.iter(), EC, history(tried, &lost_at(lost))) {
@@ -334,5 +334,13 @@ fn a_queue_that_has_lost_a_request_gets_it_a_second_time_at_most() {
     let refused = [(0, 0), (1, 0), (1, 0), (1, 0)];
     assert_eq!(chosen(&refused[..3], &[(0, 0)]), Some(1));
     assert_eq!(chosen(&refused, &[(0, 0)]), Some(0));
-    assert_eq!(chosen(&refused, &[(0, 0); 2]), Some(1));
+    assert_eq!(
+        chosen(&[(0, 0), (0, 0), (1, 0), (1, 0)], &[(0, 0); 2]),
+        Some(1),
+        "not refused often"
+    );
+    let twice = [&[(0, 0)], &refused[..]].concat();
+    assert_eq!(chosen(&twice, &[(0, 0); 2]), Some(0));
+    let thrice = [&[(0, 0)], &twice[..]].concat();
+    assert_eq!(chosen(&thrice, &[(0, 0); 3]), Some(1));
 }
