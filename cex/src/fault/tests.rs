@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::ap::response::ResponseCode as Rc;
-use crate::request::{Cause, Failure, Path};
+use crate::request::{Cause, Completion, Failure, Path};
 use crate::tests_support::{Load, digest_of, load, p256_pkcs8, rsa_2048, rsa_request};
 use crate::{
     CardConfig, CardType, Config, EngineChoice, Hash, Key, NoCard, ReplyCode, Scheme, SignRequest,
@@ -198,6 +198,13 @@ fn a_queue_that_has_lost_requests_is_tried_again_when_the_other_one_fails() {
     }
 }
 
+/// How each request ended: whether well, on which card, after how many tries.
+fn ends(load: &mut Load<'_>) -> Vec<(bool, Option<u8>, u8)> {
+    let end =
+        |c: &Completion| (c.result.is_ok(), c.trace.apqn.map(|apqn| apqn.card), c.trace.tries);
+    load.finish().iter().map(end).collect()
+}
+
 #[test]
 fn a_request_that_both_cards_have_lost_goes_to_the_one_that_was_repaired() {
     let (cex, key) = one_of_two_loses();
@@ -211,12 +218,7 @@ fn a_request_that_both_cards_have_lost_goes_to_the_one_that_was_repaired() {
         std::thread::yield_now();
     }
     cex.repair(Target::Card(0)).unwrap();
-    let traces: Vec<_> = load
-        .finish()
-        .iter()
-        .map(|c| (c.result.is_ok(), c.trace.apqn.map(|apqn| apqn.card), c.trace.tries))
-        .collect();
-    assert_eq!((traces, lost(1)), (vec![(true, Some(0), 3)], 1));
+    assert_eq!((ends(&mut load), lost(1)), (vec![(true, Some(0), 3)], 1));
 }
 
 #[test]
@@ -234,13 +236,8 @@ fn a_request_that_one_card_has_lost_twice_goes_there_again_when_the_other_one_re
         std::thread::yield_now();
     }
     cex.repair(Target::Card(0)).unwrap();
-    let ends: Vec<_> = load
-        .finish()
-        .iter()
-        .map(|c| (c.result.is_ok(), c.trace.apqn.map(|apqn| apqn.card), c.trace.tries))
-        .collect();
     // Lost, refused three times, lost, done.
-    assert_eq!(ends, [(true, Some(0), 6)]);
+    assert_eq!(ends(&mut load), [(true, Some(0), 6)]);
 }
 
 #[test]
@@ -258,8 +255,7 @@ fn a_request_goes_back_to_a_card_that_has_answered_since_when_there_is_no_other(
     cex.set_card_online(2, false).unwrap();
     let next = cex.sign_blocking(rsa_request(&key));
     assert_eq!(next.trace.apqn.map(|apqn| apqn.card), Some(0));
-    let ends: Vec<_> = lost.finish().iter().map(|c| (c.result.is_ok(), c.trace.tries)).collect();
-    assert_eq!(ends, [(true, 2)]);
+    assert_eq!(ends(&mut lost), [(true, Some(0), 2)]);
 }
 
 #[test]

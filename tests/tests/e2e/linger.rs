@@ -18,55 +18,49 @@ const ENOUGH: usize = 64 << 20;
 const TOO_OLD: u16 = 0x0301;
 const PROTOCOL_VERSION: u8 = 70;
 
-fn a_rig(backend: &Backend) -> rig::Rig {
+/// Has a client refused, runs `then` with its alert in front of it and not read, and waits until
+/// it is forgotten.
+fn when_refused(then: impl FnOnce(&rig::Rig, &mut TcpStream)) {
+    let backend = Backend::echo();
     let plan = rig::Plan { workers: Some(1), ..rig::Plan::default() };
-    rig::Rig::start(&adjunct!(), backend.address, &plan)
-}
-
-/// A client that has its alert in front of it, and has not read it.
-fn refused(rig: &rig::Rig) -> TcpStream {
+    let rig = rig::Rig::start(&adjunct!(), backend.address, &plan);
     let mut stream = connect(rig.ec());
     stream.write_all(&Hello::of(TOO_OLD, AEAD).to(NAME).record()).unwrap();
     assert!(stream.peek(&mut [0; 7]).unwrap() > 0);
     assert_eq!(rig.wait_records(1).len(), 1, "it is recorded when our last word is said");
-    stream
+    then(&rig, &mut stream);
+    drop(stream);
+    has_left(&rig);
+    assert!(rig.records().is_empty(), "one record for each connection");
+    rig.daemon.stop();
 }
 
-fn all_have_left(rig: &rig::Rig) {
+fn has_left(rig: &rig::Rig) {
     wait_until("nobody is connected", || rig.member("connections") == 0);
-    assert!(rig.records().is_empty(), "one record for each connection");
 }
 
 #[test]
 fn an_alert_reaches_a_client_that_goes_on_sending() {
-    let backend = Backend::echo();
-    let rig = a_rig(&backend);
-    let mut stream = refused(&rig);
-    stream.write_all(&vec![0; READ_AWAY / 2]).unwrap();
-    collect(&mut stream).is_fatal(PROTOCOL_VERSION);
-    drop(stream);
-    all_have_left(&rig);
-    rig.daemon.stop();
+    when_refused(|_, stream| {
+        stream.write_all(&vec![0; READ_AWAY / 2]).unwrap();
+        collect(stream).is_fatal(PROTOCOL_VERSION);
+    });
 }
 
 #[test]
 fn a_client_that_sends_without_end_is_cut_off() {
-    let backend = Backend::echo();
-    let rig = a_rig(&backend);
-    let mut stream = refused(&rig);
-    let piece = [0; 16 * 1024];
-    let sent = (0..ENOUGH).step_by(piece.len()).find(|_| stream.write_all(&piece).is_err());
-    assert!(sent.is_some_and(|sent| sent > READ_AWAY), "{sent:?}");
-    all_have_left(&rig);
-    rig.daemon.stop();
+    when_refused(|rig, stream| {
+        let piece = [0; 16 * 1024];
+        let sent = (0..ENOUGH).step_by(piece.len()).find(|_| stream.write_all(&piece).is_err());
+        assert!(sent.is_some_and(|sent| sent > READ_AWAY), "{sent:?}");
+        has_left(rig);
+    });
 }
 
 #[test]
 fn a_client_that_keeps_its_direction_open_is_let_go() {
-    let backend = Backend::echo();
-    let rig = a_rig(&backend);
-    let mut stream = refused(&rig);
-    all_have_left(&rig);
-    collect(&mut stream).is_fatal(PROTOCOL_VERSION);
-    rig.daemon.stop();
+    when_refused(|rig, stream| {
+        has_left(rig);
+        collect(stream).is_fatal(PROTOCOL_VERSION);
+    });
 }
