@@ -1,13 +1,14 @@
 //! The daemon as a child process.
 //!
 //! Invariants: it is the binary of this very package, built from the tree under test. It listens on
-//! ports that the kernel has just found free; should another process have taken one meanwhile, the
-//! start is repeated with others. Readiness is read from the kernel's table of listening sockets,
-//! since a probing connection would leave a record of its own. Whatever a test does, a panic
-//! of the daemon fails it.
+//! ports that the kernel has found free and keeps for us; should another process hold one all the
+//! same, the start is repeated with others. Readiness is read from the kernel's tables of
+//! sockets, since a probing connection would leave a record of its own. Whatever a test does, a
+//! panic of the daemon fails it.
 
 use std::collections::HashSet;
-use std::net::{SocketAddr, TcpListener};
+use std::io::{self, Read};
+use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock};
@@ -17,7 +18,7 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use crate::config::in_mode;
-use crate::process::{Finished, Process, run};
+use crate::process::{Finished, PATIENCE, Process, run};
 use crate::record::Record;
 use crate::wait_until;
 
@@ -29,17 +30,23 @@ macro_rules! adjunct {
     };
 }
 
-/// A loopback address that was free a moment ago and is given to nobody else in this process.
+/// A loopback address that nobody listens at, and that nobody is given but who asks for it by name.
+///
+/// Who lets the kernel choose, another test's backend for one, would else be given it in the moment
+/// between here and the daemon's start. A connection in TIME_WAIT, which ends first on the side of
+/// the address, keeps it from that for a minute; a listener with `SO_REUSEADDR` does not mind.
 #[must_use]
 pub fn free_address() -> SocketAddr {
-    static GIVEN: OnceLock<Mutex<HashSet<u16>>> = OnceLock::new();
-    loop {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
-        let address = listener.local_addr().expect("bound");
-        if GIVEN.get_or_init(Mutex::default).lock().unwrap().insert(address.port()) {
-            return address;
-        }
-    }
+    let reserved = || {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
+        let address = listener.local_addr()?;
+        let mut far = TcpStream::connect(address)?;
+        far.set_read_timeout(Some(PATIENCE))?;
+        drop(listener.accept()?);
+        far.read_to_end(&mut Vec::new())?;
+        io::Result::Ok(address)
+    };
+    reserved().expect("a free port")
 }
 
 /// The program, not yet started.
@@ -129,8 +136,9 @@ impl Program {
         let orders = status_socket(text);
         wait_until("the daemon listens", || {
             ended = process.status();
+            let listens = || at.iter().all(|at| listens(process.id(), at));
             let takes_orders = || orders.as_deref().is_none_or(listening_at);
-            ended.is_some() || (at.iter().all(listening) && takes_orders())
+            ended.is_some() || (listens() && takes_orders())
         });
         if let Some(status) = ended {
             let errors = process.finish().stderr;
@@ -141,18 +149,20 @@ impl Program {
     }
 }
 
-/// Whether a socket listens at `address`, from the kernel's table.
-pub(crate) fn listening(address: &SocketAddr) -> bool {
+/// Whether the process of that id listens at `address`, from the kernel's tables. That somebody
+/// does would not do: a client would take a stranger for the daemon.
+pub(crate) fn listens(process: u32, address: &SocketAddr) -> bool {
     const LISTEN: &str = "0A";
     let port = format!(":{:04X}", address.port());
-    ["/proc/net/tcp", "/proc/net/tcp6"].iter().any(|table| {
-        let text = std::fs::read_to_string(table).unwrap_or_default();
-        text.lines().any(|line| {
-            let mut fields = line.split_whitespace().skip(1);
-            let local = fields.next().unwrap_or_default();
-            local.ends_with(&port) && fields.nth(1) == Some(LISTEN)
-        })
-    })
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"].map(std::fs::read_to_string);
+    let sockets: Vec<String> = (tables.iter().flatten().flat_map(|table| table.lines()))
+        .map(|line| line.split_whitespace().collect::<Vec<_>>())
+        .filter(|field| field.len() > 9 && field[1].ends_with(&port) && field[3] == LISTEN)
+        .map(|field| format!("socket:[{}]", field[9]))
+        .collect();
+    let open = std::fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten();
+    let names = open.flatten().filter_map(|file| std::fs::read_link(file.path()).ok());
+    names.filter_map(|name| name.into_os_string().into_string().ok()).any(|n| sockets.contains(&n))
 }
 
 /// Whether a Unix socket listens at `path`, from the kernel's table.
@@ -365,22 +375,38 @@ pub fn assert_no_panic(errors: &str) {
 
 #[cfg(test)]
 mod tests {
+    use socket2::{Domain, Socket, Type};
+
     use super::*;
 
     #[test]
-    fn a_listening_socket_is_seen_without_touching_it() {
+    fn the_sockets_of_a_process_are_told_from_those_of_another_one() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        assert!(listening(&address));
+        let stranger = Process::start(Command::new("sleep").arg("600"));
+        assert!(!listens(stranger.id(), &address));
+        assert!(listens(std::process::id(), &address));
         drop(listener);
-        // The child of another test holds it too until it begins its own program.
-        wait_until("nobody listens any more", || !listening(&address));
+        assert!(!listens(std::process::id(), &address));
     }
 
     #[test]
     fn no_port_is_given_twice() {
         let given: HashSet<_> = (0..50).map(|_| free_address()).collect();
         assert_eq!(given.len(), 50);
+    }
+
+    #[test]
+    fn a_free_address_is_kept_for_who_asks_for_it_by_name() {
+        let address = free_address();
+        let bound = |by_name: bool| {
+            let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+            socket.set_reuse_address(by_name).unwrap();
+            socket.bind(&address.into())
+        };
+        // What is refused here is what the kernel does not choose either.
+        assert_eq!(bound(false).unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        bound(true).unwrap();
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! haproxy and nginx, passing TCP on in front of the daemon or answering behind it.
 //!
 //! Invariants: each runs in the foreground as our own child, with a configuration in a directory of
-//! its own, on a port that was free a moment ago; it ends with its handle.
+//! its own, on a port that the kernel keeps for it; it ends with its handle.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -9,7 +9,7 @@ use std::process::Command;
 
 use tempfile::TempDir;
 
-use crate::daemon::{free_address, listening};
+use crate::daemon::{free_address, listens};
 use crate::process::Process;
 use crate::wait_until;
 
@@ -40,7 +40,7 @@ impl Proxy {
             let mut ended = false;
             wait_until("the proxy listens", || {
                 ended = process.status().is_some();
-                ended || listening(&address)
+                ended || listens(process.id(), &address)
             });
             if !ended {
                 return Self { address, process, _directory: directory };
