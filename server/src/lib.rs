@@ -18,6 +18,7 @@ pub mod keydb;
 pub mod net;
 pub mod observe;
 pub mod order;
+pub mod pacing;
 pub mod provider;
 pub mod proxy_protocol;
 pub mod runtime;

@@ -1,11 +1,13 @@
 //! The backend: echoes, sends and checks, and costs as little as it can.
 //!
 //! One loop, edge by edge; what it sends are slices of a table, what it gets is compared with the
-//! table. See [`super::protocol`] for what it understands.
+//! table. See [`super::protocol`] for what it understands. It does not pace what it sends: the
+//! timers would run on the processor of the server and be charged to it.
 
 use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::SocketAddr;
 
+use adjunct::pacing;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
@@ -56,6 +58,7 @@ impl Backend {
     /// Those of the system.
     pub fn listen(on: SocketAddr) -> Result<Self, Failure> {
         let mut listener = TcpListener::bind(on)?;
+        pacing::stop_on_loopback(&listener, on.ip());
         let poll = Poll::new()?;
         poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         Ok(Self {

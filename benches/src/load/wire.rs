@@ -13,6 +13,7 @@ use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
+use adjunct::pacing;
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
@@ -338,6 +339,7 @@ fn socket(to: SocketAddr, number: u64) -> Result<TcpStream, Fault> {
     let kind = Type::STREAM.nonblocking().cloexec();
     let socket = Socket::new(Domain::for_address(to), kind, Some(Protocol::TCP))?;
     socket.set_tcp_nodelay(true)?;
+    pacing::stop_on_loopback(&socket, to.ip());
     if to.ip().is_loopback() && to.is_ipv4() {
         let last = u8::try_from(number % 250).unwrap_or_default() + 1;
         let source = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 1, last)), 0);

@@ -57,6 +57,9 @@ pub struct Host {
     pub governor: String,
     /// What the kernel reads time from.
     pub clock_source: String,
+    /// What governs how fast TCP sends.
+    #[serde(default = "unknown")]
+    pub congestion_control: String,
     /// Mitigations of processor faults.
     pub mitigations: BTreeMap<String, String>,
     /// Facts about the scheduler.
@@ -92,6 +95,7 @@ impl Host {
             virtualisation: virtualisation(&present),
             governor: known("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor"),
             clock_source: known("/sys/devices/system/clocksource/clocksource0/current_clocksource"),
+            congestion_control: known("/proc/sys/net/ipv4/tcp_congestion_control"),
             mitigations: mitigations(),
             scheduler: scheduler(),
             load_at_start: load(),
@@ -116,6 +120,7 @@ impl Host {
         compare("kernel", &self.kernel, &other.kernel);
         compare("virtualisation", &self.virtualisation, &other.virtualisation);
         compare("governor", &self.governor, &other.governor);
+        compare("congestion_control", &self.congestion_control, &other.congestion_control);
         let rustc = |host: &Self| host.versions.get("rustc").cloned().unwrap_or_default();
         compare("rustc", &rustc(self), &rustc(other));
         for (flag, present) in &self.flags {
@@ -151,6 +156,7 @@ impl Host {
             row("Memory", format!("{} MiB", self.memory_mib)),
             row("Virtualisation", self.virtualisation.clone()),
             row("System", format!("{}, kernel {}", self.distribution, self.kernel)),
+            row("TCP", format!("congestion control {}", self.congestion_control)),
             row("Scheduler", pairs(&self.scheduler)),
             row("Load at start", self.load_at_start.clone()),
             row("Versions", pairs(&self.versions)),
@@ -163,10 +169,14 @@ fn read(path: &str) -> String {
     fs::read_to_string(path).unwrap_or_default()
 }
 
+fn unknown() -> String {
+    UNKNOWN.to_owned()
+}
+
 /// The text of a small file, or that it is not known.
 fn known(path: &str) -> String {
     let text = read(path);
-    if text.trim().is_empty() { UNKNOWN.to_owned() } else { text.trim().to_owned() }
+    if text.trim().is_empty() { unknown() } else { text.trim().to_owned() }
 }
 
 fn field<'a>(text: &'a str, name: &str) -> Option<&'a str> {
@@ -182,7 +192,7 @@ fn threads_per_core(cpu: &str) -> String {
     let number = |name: &str| field(cpu, name).and_then(|text| text.parse::<u32>().ok());
     match (number("siblings"), number("cpu cores")) {
         (Some(siblings), Some(cores)) if cores > 0 => (siblings / cores).to_string(),
-        _ => UNKNOWN.to_owned(),
+        _ => unknown(),
     }
 }
 

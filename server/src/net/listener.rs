@@ -10,6 +10,8 @@ use std::net::SocketAddr;
 use mio::net::TcpListener;
 use socket2::{Domain, Protocol, Socket, Type};
 
+use crate::pacing;
+
 /// Connections the kernel keeps for us before they are accepted.
 const BACKLOG: i32 = 4096;
 
@@ -43,6 +45,7 @@ pub fn bind(address: SocketAddr, v6_only: bool, workers: usize) -> io::Result<Ve
         socket.set_nonblocking(true)?;
         // What is accepted inherits it, which spares a call for each connection.
         socket.set_tcp_nodelay(true)?;
+        pacing::stop_on_loopback(&socket, address.ip());
         socket.bind(&address.into())?;
         socket.listen(BACKLOG)?;
         listeners.push(TcpListener::from_std(socket.into()));
@@ -52,6 +55,10 @@ pub fn bind(address: SocketAddr, v6_only: bool, workers: usize) -> io::Result<Ve
 
 #[cfg(test)]
 mod tests {
+    use std::net;
+
+    use socket2::SockRef;
+
     use super::*;
 
     #[test]
@@ -62,5 +69,15 @@ mod tests {
         assert_eq!(first[1].local_addr().unwrap(), address);
         let error = bind(address, false, 2).unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
+    }
+
+    #[test]
+    fn connections_over_the_loopback_are_not_paced() {
+        let listeners = bind(([127, 0, 0, 1], 0).into(), false, 1).unwrap();
+        let _client = net::TcpStream::connect(listeners[0].local_addr().unwrap()).unwrap();
+        SockRef::from(&listeners[0]).set_nonblocking(false).unwrap();
+        let (connection, _) = listeners[0].accept().unwrap();
+        let algorithm = SockRef::from(&connection).tcp_congestion().unwrap();
+        assert!(!algorithm.starts_with(b"bbr"), "{}", String::from_utf8_lossy(&algorithm));
     }
 }
