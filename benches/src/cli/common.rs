@@ -13,7 +13,7 @@ use rustls::{CipherSuite, NamedGroup};
 
 use crate::cpu::{self, Account, Usage};
 use crate::daemon::account_at;
-use crate::load::{KeyKind, Kind, Moment, Shape, Target, Version, shape};
+use crate::load::{Cover, KeyKind, Kind, Moment, Shape, Target, Version, shape};
 use crate::outcome::Outcome;
 use crate::{Failure, clock, pki};
 
@@ -76,7 +76,7 @@ impl Peer {
     /// Whom established connections are with.
     pub(super) fn target(&self, address: &str, shape: Shape) -> Result<Target, Failure> {
         Ok(Target {
-            in_clear: false,
+            cover: Cover::Tls,
             server_name: self.server_name.clone(),
             ca: self.ca()?,
             shape,

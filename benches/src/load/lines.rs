@@ -17,6 +17,19 @@ use crate::Failure;
 /// Of a hundred at a time: the queue of a listener is not what is to be measured.
 const WAVE: usize = 100;
 
+/// What is around the bytes of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Cover {
+    /// TLS.
+    #[default]
+    Tls,
+    /// Nothing.
+    Clear,
+    /// Nothing, but clients work as hard as with TLS, so that a server is compared with itself
+    /// under one and the same load.
+    Mimicked,
+}
+
 /// Where to, with which handshake, and what is expected of it.
 #[derive(Debug, Clone)]
 pub struct Target {
@@ -26,8 +39,8 @@ pub struct Target {
     pub server_name: String,
     /// CAs as PEM; without them any certificate is trusted.
     pub ca: Option<String>,
-    /// Whether bytes go without TLS.
-    pub in_clear: bool,
+    /// What is around the bytes that go.
+    pub cover: Cover,
     /// What every handshake has to be: full ones only.
     pub shape: Shape,
     /// How long a handshake, an answer or a block of data may take.
@@ -44,7 +57,7 @@ impl Target {
             address,
             server_name: crate::pki::NAME.to_owned(),
             ca: None,
-            in_clear: false,
+            cover: Cover::default(),
             shape: Shape::default(),
             deadline: Duration::from_secs(10),
             processors: Vec::new(),
@@ -63,7 +76,7 @@ impl Lines {
     /// Connects, completes the handshakes and judges them; each reads `room` bytes at a time.
     pub(super) fn connect(target: &Target, count: usize, room: usize) -> Result<Self, Failure> {
         let tls = Arc::new(trust::configuration(&target.shape, target.ca.as_deref())?);
-        let config = (!target.in_clear).then_some(&tls);
+        let config = (target.cover == Cover::Tls).then_some(&tls);
         let name = ServerName::try_from(target.server_name.clone())?;
         let mut lines = Self { poll: Poll::new()?, wires: Vec::with_capacity(count) };
         while lines.wires.len() < count {
@@ -72,9 +85,12 @@ impl Lines {
                 let registry = (lines.poll.registry(), Token(key));
                 let to = (target.address, &name);
                 let buffers = Buffers::of(room);
-                let wire = Wire::connect(to, config, key as u64, buffers, registry)
-                    .map_err(|fault| fault.of(&format!("connection {key}")))?;
-                lines.wires.push(wire);
+                let wire = Wire::connect(to, config, key as u64, buffers, registry);
+                let wire = match target.cover {
+                    Cover::Mimicked => wire.and_then(Wire::mimicking),
+                    Cover::Tls | Cover::Clear => wire,
+                };
+                lines.wires.push(wire.map_err(|fault| fault.of(&format!("connection {key}")))?);
             }
             lines.establish(target, first)?;
         }
@@ -98,7 +114,7 @@ impl Lines {
                 result.map_err(|fault| self.named(key, fault))?;
             }
         }
-        for key in (first..self.wires.len()).filter(|_| !target.in_clear) {
+        for key in (first..self.wires.len()).filter(|_| target.cover == Cover::Tls) {
             let facts = self.wires[key].facts(target.shape.key.is_some());
             let judged = target.shape.judge(&facts).map_err(Fault::Wrong);
             judged.map_err(|fault| self.named(key, fault))?;

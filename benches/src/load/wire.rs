@@ -25,6 +25,7 @@ use x509_parser::prelude::{FromDer as _, X509Certificate};
 use x509_parser::public_key::PublicKey;
 
 use super::fault::Fault;
+use super::mimic::Mimic;
 use super::shape::{Facts, KeyKind};
 
 /// A record and its neighbour's head: what an idle connection grows to at most.
@@ -54,6 +55,8 @@ pub struct Wire {
     socket: TcpStream,
     /// None where bytes go as they are.
     tls: Option<UnbufferedClientConnection>,
+    /// What is done to them then all the same.
+    mimic: Option<Box<Mimic>>,
     buffers: Buffers,
     /// What of the inbox is not processed.
     head: usize,
@@ -99,6 +102,7 @@ impl Wire {
         Ok(Self {
             socket,
             tls,
+            mimic: None,
             buffers,
             head: 0,
             tail: 0,
@@ -109,6 +113,16 @@ impl Wire {
             peer_closed: false,
             ended: false,
         })
+    }
+
+    /// Has it work, without TLS, as it would with it.
+    ///
+    /// # Errors
+    /// It has no cipher to work with.
+    pub fn mimicking(mut self) -> Result<Self, Fault> {
+        let mimic = Mimic::new().map_err(|e| Fault::Broken(format!("no cipher: {e}")))?;
+        self.mimic = Some(Box::new(mimic));
+        Ok(self)
     }
 
     /// Takes note of what the poll says.
@@ -141,6 +155,9 @@ impl Wire {
         let Some(tls) = &mut self.tls else {
             self.established = true;
             let incoming = &self.buffers.inbox[self.head..self.tail];
+            if let Some(mimic) = &mut self.mimic {
+                mimic.work(incoming);
+            }
             (self.head, self.tail) = (0, 0);
             return if incoming.is_empty() { Ok(()) } else { on_data(incoming) };
         };
@@ -232,6 +249,9 @@ impl Wire {
     /// The handshake is not complete, or the connection is closed.
     pub fn send(&mut self, plaintext: &[u8]) -> Result<(), Fault> {
         let Some(tls) = &mut self.tls else {
+            if let Some(mimic) = &mut self.mimic {
+                mimic.work(plaintext);
+            }
             self.buffers.outbox.extend_from_slice(plaintext);
             return Ok(());
         };

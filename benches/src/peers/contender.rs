@@ -7,7 +7,7 @@ use super::definition::Definition;
 use super::scenario::{Scenario, Work};
 use super::server::{Peer, Site};
 use crate::daemon::{Batches, Cards, Daemon, Setting};
-use crate::load::{KeyKind, Kind};
+use crate::load::{Cover, KeyKind, Kind};
 use crate::{Failure, cpu};
 
 /// A way to run Adjunct.
@@ -23,12 +23,17 @@ pub enum Way {
     Inline,
     /// Without TLS: what a relay costs.
     Plain,
+    /// The same under clients that encrypt and decrypt all the same.
+    PlainBusy,
 }
 
 impl Way {
     /// All of them.
-    pub const ALL: [Self; 5] =
-        [Self::Standard, Self::Cards, Self::Single, Self::Inline, Self::Plain];
+    pub const ALL: [Self; 6] =
+        [Self::Standard, Self::Cards, Self::Single, Self::Inline, Self::Plain, Self::PlainBusy];
+
+    /// Those without TLS: what it adds is the difference to them.
+    pub const WITHOUT_TLS: [Self; 2] = [Self::Plain, Self::PlainBusy];
 
     /// What tables call it.
     #[must_use]
@@ -39,6 +44,7 @@ impl Way {
             Self::Single => "adjunct-single",
             Self::Inline => "adjunct-inline",
             Self::Plain => "adjunct-plain",
+            Self::PlainBusy => "adjunct-plain-busy",
         }
     }
 
@@ -51,6 +57,10 @@ impl Way {
             Self::Single => "cards that take one request at a time (`engine = \"single\"`)",
             Self::Inline => "`offload = \"inline\"`, cards offline, the host signs",
             Self::Plain => "without TLS (`tls = \"off\"`), clients too: what is left is relaying",
+            Self::PlainBusy => {
+                "the same, but clients seal what goes and comes all the same, and throw it away: \
+                 the load is that of TLS, and what is left of the difference is TLS in the server"
+            }
         }
     }
 
@@ -63,7 +73,7 @@ impl Way {
             Self::Cards => full && ecdsa,
             Self::Single => full && !ecdsa,
             Self::Inline => full,
-            Self::Plain => matches!(scenario.work, Work::Down | Work::Up),
+            Self::Plain | Self::PlainBusy => matches!(scenario.work, Work::Down | Work::Up),
         }
     }
 }
@@ -139,7 +149,7 @@ pub fn setting<'a>(way: Way, site: &Site<'a>) -> Setting<'a> {
         Way::Single => {
             setting.cards = Cards::Of(vec![("CEX8A", "single"), ("CEX8C", "single")]);
         }
-        Way::Plain => setting.tls = "off",
+        Way::Plain | Way::PlainBusy => setting.tls = "off",
         Way::Inline => {
             setting.offload = "inline";
             setting.cards = Cards::None;
@@ -167,10 +177,14 @@ impl Running {
         }
     }
 
-    /// Whether its clients do not speak TLS.
+    /// What its clients speak.
     #[must_use]
-    pub fn is_in_clear(&self) -> bool {
-        matches!(self, Self::Ours(_, Way::Plain))
+    pub fn cover(&self) -> Cover {
+        match self {
+            Self::Ours(_, Way::Plain) => Cover::Clear,
+            Self::Ours(_, Way::PlainBusy) => Cover::Mimicked,
+            _ => Cover::Tls,
+        }
     }
 
     /// The process that has started all others of it.

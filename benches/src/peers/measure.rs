@@ -134,7 +134,7 @@ fn per_unit(outcome: &Outcome, spent: &Usage) -> Result<Measured, Failure> {
 /// Where the scenario's connections go, and what each handshake of them has to be.
 fn target(server: &Running, scenario: &Scenario, processors: &[usize]) -> Target {
     let mut target = Target::new(server.address());
-    target.in_clear = server.is_in_clear();
+    target.cover = server.cover();
     target.shape = scenario.shape();
     target.processors = processors.to_vec();
     target

@@ -132,7 +132,7 @@ pub const HOST_RATIO: &str = "adjunct_host_ratio";
 /// What ours has cost more than theirs.
 pub const ADDS: &str = "adjunct_adds_us";
 
-/// Gives each run the ratio of our run of the same round to it, and that of our relay without TLS
+/// Gives each run the ratio of our run of the same round to it, and those of our relay without TLS
 /// the difference too.
 fn add_ratios(scenario: &Scenario, runs: &mut [Round]) {
     let name = format!("{}.{}", scenario.id, Way::Standard.name());
@@ -149,7 +149,7 @@ fn add_ratios(scenario: &Scenario, runs: &mut [Round]) {
                 run.values.insert(ratio.to_owned(), ours / theirs);
             }
         }
-        if run.cell.ends_with(Way::Plain.name())
+        if Way::WITHOUT_TLS.iter().any(|way| run.cell == format!("{}.{}", scenario.id, way.name()))
             && let (Some(ours), Some(plain)) = (ours.get(TOTAL), run.values.get(TOTAL))
         {
             run.values.insert(ADDS.to_owned(), ours - plain);
@@ -188,12 +188,14 @@ mod tests {
         let scenario = Scenario::from_str("bulk-up").unwrap();
         let mut runs = [
             run("bulk-up.adjunct-plain", 1, &[(TOTAL, 300.0)]),
+            run("bulk-up.adjunct-plain-busy", 1, &[(TOTAL, 350.0)]),
             run("bulk-up.adjunct", 1, &[(TOTAL, 420.0)]),
             run("bulk-up.nginx", 1, &[(TOTAL, 900.0)]),
         ];
         add_ratios(&scenario, &mut runs);
         assert_eq!(runs[0].values[ADDS], 120.0);
-        assert!(!runs[1].values.contains_key(ADDS) && !runs[2].values.contains_key(ADDS));
+        assert_eq!(runs[1].values[ADDS], 70.0);
+        assert!(!runs[2].values.contains_key(ADDS) && !runs[3].values.contains_key(ADDS));
     }
 
     #[test]
