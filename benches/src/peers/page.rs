@@ -409,8 +409,8 @@ fn targets(summary: &Summary) -> String {
         text,
         "{}` is our own daemon without cards and fibers, `{}` is it without TLS, `{}` the same \
          under clients that encrypt all the same, and `{ADDS}` what TLS adds to either. A verdict \
-         needs {ROUNDS_MIN} rounds, all of them on one side: *reached* when the greatest is no more \
-         than the limit, *missed* when the least is more.\n",
+         needs {ROUNDS_MIN} rounds, all of them on one side: *reached* when the greatest is no \
+         more than the limit, *missed* when the least is more.\n",
         Way::Inline.name(),
         Way::Plain.name(),
         Way::PlainBusy.name()
