@@ -1,7 +1,7 @@
 //! haproxy and nginx, passing TCP on in front of the daemon or answering behind it.
 //!
 //! Invariants: each runs in the foreground as our own child, with a configuration in a directory of
-//! its own, on a port that the kernel keeps for it; it ends with its handle.
+//! its own, on a port that is free on 127.0.0.1; it ends with its handle.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;

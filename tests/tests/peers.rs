@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use adjunct_bench::load::{
-    BulkLoad, Direction, HandshakeLoad, KeyKind, Kind, Response, Shape, Stop, Target, Version,
-    backend,
+    BulkLoad, Cover, Direction, HandshakeLoad, KeyKind, Kind, Response, Shape, Stop, Target,
+    Version, backend,
 };
 use adjunct_bench::outcome::Outcome;
 use adjunct_bench::peers::contender::{Contender, Running, Way};
@@ -76,7 +76,7 @@ fn shapes(key: KeyKind) -> [Shape; 4] {
 
 fn moves_data(server: &Running, direction: Direction) {
     let mut target = Target::new(server.address());
-    target.in_clear = server.is_in_clear();
+    target.cover = server.cover();
     target.deadline = PATIENCE;
     let mut load = BulkLoad::new(target, direction);
     load.connections = 2;
@@ -85,6 +85,9 @@ fn moves_data(server: &Running, direction: Direction) {
     let outcome = load.run(&mut |_| {}).unwrap_or_else(|e| panic!("{direction:?}: {e}"));
     assert_eq!((outcome.errors, &outcome.first_error), (0, &None), "{direction:?}");
     assert!(outcome.units >= MEBIBYTES, "{direction:?}: {}", outcome.units);
+    let least = if server.cover() == Cover::Mimicked { MEBIBYTES << 20 } else { 0 };
+    let mimicked = outcome.notes["mimicked_bytes"].as_u64().unwrap();
+    assert!(mimicked >= least && (least > 0 || mimicked == 0), "{direction:?}: {mimicked}");
 }
 
 /// Everything a comparison does, once with each kind of key and number of workers.
@@ -161,10 +164,12 @@ fn the_daemon_without_tls_moves_data() {
     let issued = Issued::new(KeyKind::P256).unwrap();
     let backend = backend(&[]).unwrap();
     let site = Site { issued: &issued, backend, workers: 1, processors: &processors };
-    let server = ours(Way::Plain).start(&site).unwrap();
-    assert!(server.is_in_clear());
-    moves_data(&server, Direction::Down);
-    moves_data(&server, Direction::Up);
+    for (way, cover) in Way::WITHOUT_TLS.into_iter().zip([Cover::Clear, Cover::Mimicked]) {
+        let server = ours(way).start(&site).unwrap();
+        assert_eq!(server.cover(), cover);
+        moves_data(&server, Direction::Down);
+        moves_data(&server, Direction::Up);
+    }
 }
 
 #[test]

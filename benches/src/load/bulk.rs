@@ -14,6 +14,7 @@ use super::lines::{Lines, Target, advance, turn};
 use super::pace::{Moment, Stop};
 use super::protocol::{HEAD_BYTES, Request, Trailer};
 use super::tally::Tally;
+use super::wire::Wire;
 use super::{pattern, pinned};
 use crate::Failure;
 use crate::outcome::Outcome;
@@ -251,6 +252,7 @@ impl Moving<'_> {
         let after = self.sums();
         on(Moment::End);
         self.finish()?;
+        let mimicked = self.lines.wires.iter().map(Wire::mimicked).sum::<u64>();
         self.lines.close();
         let (down, up) = (after.0 - before.0, after.1 - before.1);
         tally.units((down + up) / MIB);
@@ -262,6 +264,7 @@ impl Moving<'_> {
         outcome.note("address", self.load.target.address.to_string());
         outcome.note("connections", self.load.connections as u64);
         outcome.note("chunk", self.load.chunk as u64);
+        outcome.note("mimicked_bytes", mimicked);
         Ok(outcome)
     }
 

@@ -284,6 +284,12 @@ impl Wire {
         }
     }
 
+    /// Bytes that were sealed in vain.
+    #[must_use]
+    pub fn mimicked(&self) -> u64 {
+        self.mimic.as_ref().map_or(0, |mimic| mimic.sealed)
+    }
+
     /// Encrypted bytes that the kernel has not taken.
     #[must_use]
     pub fn unsent(&self) -> usize {

@@ -110,7 +110,7 @@ impl Host {
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let mut found = Vec::new();
         let mut compare = |name: &str, ours: &str, theirs: &str| {
-            if ours != theirs {
+            if ours != theirs && ![ours, theirs].contains(&UNKNOWN) {
                 found.push(format!("{name}: {ours} / {theirs}"));
             }
         };
