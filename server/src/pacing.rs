@@ -66,4 +66,20 @@ mod tests {
         let [before, after] = asked_for(b"bbr", "192.0.2.1".parse().unwrap());
         assert_eq!(after, before);
     }
+
+    #[test]
+    fn what_a_listener_accepts_inherits_that_it_is_not_paced() {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        // Whatever the default is; a system without it has nothing that could be inherited.
+        let _ = listener.set_tcp_congestion(b"bbr");
+        stop_on_loopback(&listener, LOOPBACK);
+        listener.bind(&std::net::SocketAddr::new(LOOPBACK, 0).into()).unwrap();
+        listener.listen(1).unwrap();
+        let client = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        client.connect(&listener.local_addr().unwrap()).unwrap();
+        let (accepted, _) = listener.accept().unwrap();
+        let name = accepted.tcp_congestion().unwrap();
+        assert_eq!(name, listener.tcp_congestion().unwrap());
+        assert!(!name.starts_with(PACING));
+    }
 }

@@ -264,7 +264,9 @@ impl Moving<'_> {
         outcome.note("address", self.load.target.address.to_string());
         outcome.note("connections", self.load.connections as u64);
         outcome.note("chunk", self.load.chunk as u64);
-        outcome.note("mimicked_bytes", mimicked);
+        if mimicked > 0 {
+            outcome.note("mimicked_bytes", mimicked);
+        }
         Ok(outcome)
     }
 

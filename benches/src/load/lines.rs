@@ -25,8 +25,8 @@ pub enum Cover {
     Tls,
     /// Nothing.
     Clear,
-    /// Nothing, but clients work as hard as with TLS, so that a server is compared with itself
-    /// under one and the same load.
+    /// Nothing, but clients seal what they send and get, so that a server is compared with itself
+    /// under much the same load.
     Mimicked,
 }
 

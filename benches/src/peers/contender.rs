@@ -58,8 +58,8 @@ impl Way {
             Self::Inline => "`offload = \"inline\"`, cards offline, the host signs",
             Self::Plain => "without TLS (`tls = \"off\"`), clients too: what is left is relaying",
             Self::PlainBusy => {
-                "the same, but clients seal what goes and comes all the same, and throw it away: \
-                 the load is that of TLS, and what is left of the difference is TLS in the server"
+                "without TLS, but clients seal what goes and comes and throw it away: much of what \
+                 clients with TLS cost the server beside them is in it, too"
             }
         }
     }

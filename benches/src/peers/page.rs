@@ -386,23 +386,20 @@ fn targets(summary: &Summary) -> String {
         let Some(measured) = summary.cell(&cell).and_then(|cell| cell.value(value)) else {
             continue;
         };
-        rows.push(target_row([&cell, against, value], measured, (must, aim), 3));
+        rows.push(target_row([&cell, against, value], measured, Some((must, aim)), 3));
     }
     let idle = format!("idle.{ADJUNCT}");
     if let Some(measured) = summary.cell(&idle).and_then(|cell| cell.value(RESIDENT)) {
-        rows.push(target_row([&idle, "–", RESIDENT], measured, IDLE_KIB, 1));
+        rows.push(target_row([&idle, "–", RESIDENT], measured, Some(IDLE_KIB), 1));
     }
     for scenario in ["bulk-down", "bulk-up"] {
         for plain in Way::WITHOUT_TLS.map(Way::name) {
             let cell = format!("{scenario}.{plain}");
             if let Some(measured) = summary.cell(&cell).and_then(|cell| cell.value(ADDS)) {
-                let limits = (TLS_ADDS_US, TLS_ADDS_US);
-                let mut row = target_row([&cell, plain, ADDS], measured, limits, 1);
-                if plain != Way::Plain.name() {
-                    // The limit was set beside a relay whose clients do not encrypt.
-                    row.splice(5.., ["–", "–", "no limit"].map(str::to_owned));
-                }
-                rows.push(row);
+                // The limit was set beside a relay whose clients do not encrypt.
+                let is_limited = plain == Way::Plain.name();
+                let limits = is_limited.then_some((TLS_ADDS_US, TLS_ADDS_US));
+                rows.push(target_row([&cell, plain, ADDS], measured, limits, 1));
             }
         }
     }
@@ -428,29 +425,27 @@ fn targets(summary: &Summary) -> String {
 fn target_row(
     [cell, against, value]: [&str; 3],
     measured: &Figure,
-    (must, aim): (f64, f64),
+    limits: Option<(f64, f64)>,
     digits: usize,
 ) -> Vec<String> {
     let Figure { median, min, max, rounds, .. } = *measured;
-    let verdict = if rounds < ROUNDS_MIN {
-        "too few rounds"
-    } else if max <= aim {
-        "aim reached"
-    } else if max <= must {
-        "reached"
-    } else if min > must {
-        "missed"
-    } else {
-        "within noise"
+    let verdict = match limits {
+        None => "no limit",
+        Some(_) if rounds < ROUNDS_MIN => "too few rounds",
+        Some((_, aim)) if max <= aim => "aim reached",
+        Some((must, _)) if max <= must => "reached",
+        Some((must, _)) if min > must => "missed",
+        Some(_) => "within noise",
     };
+    let limit = |of: fn((f64, f64)) -> f64| limits.map_or("–".to_owned(), |l| of(l).to_string());
     vec![
         format!("`{cell}`"),
         against.to_owned(),
         format!("`{value}`"),
         format!("{median:.digits$}"),
         format!("{min:.digits$}–{max:.digits$}"),
-        format!("{must}"),
-        format!("{aim}"),
+        limit(|(must, _)| must),
+        limit(|(_, aim)| aim),
         verdict.to_owned(),
     ]
 }
@@ -460,6 +455,9 @@ const LIMITS: &str = "\
 
 - Loopback: no network card, no interrupts of one, no congestion. The kernel's part is that of a \
 loopback connection.
+- The load is not paced, nor is what Adjunct sends its clients, since it listens on a loopback \
+address; what the peers send theirs has the congestion control of the system (row TCP of the table \
+of the machine).
 - The work of the kernel for a connection that is done in the context of the client or of the \
 backend is charged to them, for all servers alike.
 - Memory is resident memory: pages that processes of a server share are counted for each, before \
@@ -484,9 +482,12 @@ mod tests {
             (&[0.10, 0.10], "too few rounds"),
         ] {
             let figure = Figure::of(values).unwrap();
-            let row = target_row(["row", "haproxy", RATIO], &figure, (0.40, 0.34), 3);
+            let row = target_row(["row", "haproxy", RATIO], &figure, Some((0.40, 0.34)), 3);
             assert_eq!(row.last().map(String::as_str), Some(verdict), "{values:?}");
         }
+        let figure = Figure::of(&[9.0, 9.0, 9.0]).unwrap();
+        let row = target_row(["row", "adjunct-plain-busy", ADDS], &figure, None, 1);
+        assert_eq!(row[5..], ["–", "–", "no limit"]);
     }
 
     #[test]

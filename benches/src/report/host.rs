@@ -110,7 +110,7 @@ impl Host {
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let mut found = Vec::new();
         let mut compare = |name: &str, ours: &str, theirs: &str| {
-            if ours != theirs && ![ours, theirs].contains(&UNKNOWN) {
+            if ours != theirs {
                 found.push(format!("{name}: {ours} / {theirs}"));
             }
         };
@@ -120,7 +120,11 @@ impl Host {
         compare("kernel", &self.kernel, &other.kernel);
         compare("virtualisation", &self.virtualisation, &other.virtualisation);
         compare("governor", &self.governor, &other.governor);
-        compare("congestion_control", &self.congestion_control, &other.congestion_control);
+        // Older reports did not ask.
+        let congestion = [self, other].map(|host| host.congestion_control.as_str());
+        if !congestion.contains(&UNKNOWN) {
+            compare("congestion_control", congestion[0], congestion[1]);
+        }
         let rustc = |host: &Self| host.versions.get("rustc").cloned().unwrap_or_default();
         compare("rustc", &rustc(self), &rustc(other));
         for (flag, present) in &self.flags {
