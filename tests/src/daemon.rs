@@ -261,19 +261,29 @@ impl<const N: usize> Daemon<N> {
         self.process().id()
     }
 
+    /// What the system tells of the threads of one name in the file `of` of each.
+    fn of_threads(&self, name: &str, of: &str) -> Vec<String> {
+        let threads = std::fs::read_dir(format!("/proc/{}/task", self.id()));
+        let told = |thread: std::fs::DirEntry| {
+            let read = |file| std::fs::read_to_string(thread.path().join(file)).ok();
+            if read("comm")?.trim() == name { read(of) } else { None }
+        };
+        threads.expect("a running daemon").flatten().filter_map(told).collect()
+    }
+
     /// CPU time of the threads of one name, as the scheduler counts it.
     #[must_use]
     pub fn thread_cpu(&self, name: &str) -> Duration {
-        let threads = std::fs::read_dir(format!("/proc/{}/task", self.id()));
-        let spent = |thread: std::fs::DirEntry| {
-            let read = |file| std::fs::read_to_string(thread.path().join(file)).ok();
-            if read("comm")?.trim() != name {
-                return None;
-            }
-            let nanoseconds = read("schedstat")?.split_whitespace().next()?.parse().ok()?;
-            Some(Duration::from_nanos(nanoseconds))
-        };
-        threads.expect("a running daemon").flatten().filter_map(spent).sum()
+        let spent =
+            |text: &String| text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos);
+        self.of_threads(name, "schedstat").iter().filter_map(spent).sum()
+    }
+
+    /// The system calls that threads of one name sleep in, by number; those that run have none.
+    #[must_use]
+    pub fn thread_calls(&self, name: &str) -> Vec<u32> {
+        let call = |text: &String| text.split_whitespace().next()?.parse().ok();
+        self.of_threads(name, "syscall").iter().filter_map(call).collect()
     }
 
     /// File descriptors it has open.

@@ -23,6 +23,7 @@ pub mod queues;
 pub mod relay;
 pub mod session;
 mod slice;
+mod streams;
 pub mod timers;
 pub mod watch;
 pub mod worker;

@@ -26,6 +26,7 @@ use engine::record::{Record, Refusal};
 use engine::rules;
 
 use super::company::HeldBack;
+use super::conversation::Flow;
 use super::dial::Dial;
 use super::draft::Draft;
 use super::end::closer;
@@ -143,8 +144,8 @@ pub struct Session {
     pub(super) to_backend: Buffer,
     /// A PROXY header stands in `to_backend` that may still wait for the first data.
     pub(super) header_waits: bool,
-    /// Steps in which data was relayed, as far as they count.
-    pub(super) rounds: u8,
+    /// What the relayed data shows the connection to be.
+    pub(super) flow: Flow,
     /// No more bytes will come from the client.
     pub(super) client_done: bool,
     /// No more bytes will come from the backend.
@@ -197,7 +198,7 @@ impl Session {
             backend_tls: None,
             to_backend: Buffer::default(),
             header_waits: false,
-            rounds: 0,
+            flow: Flow::default(),
             client_done: false,
             backend_done: false,
             stage: Stage::Handshake,
@@ -322,10 +323,12 @@ impl Session {
     /// Moves whatever can be moved.
     pub fn drive(&mut self, turn: &mut Turn<'_>) -> Next {
         let kind = self.kind();
-        let before = self.record.bytes_in + self.record.bytes_out;
-        let next = self.advance(turn, kind, before);
-        if kind == Kind::Data && self.record.bytes_in + self.record.bytes_out > before {
-            self.count_round(turn);
+        let (bytes_in, bytes_out) = (self.record.bytes_in, self.record.bytes_out);
+        let next = self.advance(turn, kind, bytes_in + bytes_out);
+        let from_client = self.record.bytes_in - bytes_in;
+        let from_backend = self.record.bytes_out - bytes_out;
+        if kind == Kind::Data && from_client + from_backend > 0 {
+            self.note_flow(turn, from_client, from_backend);
         }
         next
     }

@@ -3,14 +3,15 @@
 //! Purpose: every waking has its price, for the loop and for a card that is pushed aside. In a
 //! storm of handshakes, whose signatures take cards milliseconds, a hello that is read half a
 //! millisecond later is signed no later, and several are read together for the price of one waking.
-//! Bytes of a conversation that is under way must not wait for that.
+//! Bytes of a conversation that is under way must not wait for that; those of streams may gather
+//! ([`streams`](super::streams)).
 //!
-//! How: there are two epoll instances. The urgent one watches the waker of the member and long
-//! connections; the common one watches everything else, and the urgent one. A loop that can wait
+//! How: there are two epoll instances. The urgent one watches the waker of the member and
+//! conversations; the common one watches everything else, and the urgent one. A loop that can wait
 //! waits for the urgent one alone, for a moment; then, as always, it looks at both.
 //!
-//! Invariants: a socket is watched by one of them; nothing urgent waits; the rest waits for half a
-//! millisecond at most.
+//! Invariants: a socket is watched by one of them; nothing urgent waits; the rest waits for the
+//! moment at most.
 
 use std::io::{self, ErrorKind};
 use std::os::fd::AsRawFd as _;
@@ -22,8 +23,6 @@ use mio::{Events, Interest, Poll, Registry, Token};
 use rustix::event::{PollFd, PollFlags};
 use rustix::time::Timespec;
 
-/// How long a loop waits for urgent news only; a full batch of RSA-2048 takes about as long.
-const PATIENCE: Duration = Duration::from_micros(500);
 const EVENTS_PER_POLL: usize = 1024;
 /// The urgent instance, as the common one sees it.
 const URGENT: Token = Token(usize::MAX);
@@ -85,8 +84,9 @@ impl Watch {
         self.urgent.registry()
     }
 
-    /// Waits for events, for `timeout` at most; `in_no_hurry` says that what is not urgent can wait
-    /// for a moment. If nothing at all has come in this moment, whatever comes next ends the wait.
+    /// Waits for events, for `timeout` at most; what is not urgent can wait for a `moment`, which
+    /// may be none. If nothing at all has come in it, whatever comes next ends the wait. Tells
+    /// whether something came in the moment, where there was one.
     ///
     /// # Errors
     ///
@@ -95,20 +95,22 @@ impl Watch {
         &mut self,
         news: &mut News,
         timeout: Option<Duration>,
-        in_no_hurry: bool,
-    ) -> io::Result<()> {
-        if !in_no_hurry || timeout.is_some_and(|timeout| timeout.is_zero()) {
-            return self.poll(news, timeout);
+        moment: Duration,
+    ) -> io::Result<Option<bool>> {
+        let moment = timeout.map_or(moment, |timeout| timeout.min(moment));
+        if moment.is_zero() {
+            self.poll(news, timeout)?;
+            return Ok(None);
         }
-        let moment = timeout.map_or(PATIENCE, |timeout| timeout.min(PATIENCE));
         let mut urgent = [PollFd::new(self.urgent.registry(), PollFlags::IN)];
         // However this ends, what has happened is seen below.
         let _ = rustix::event::poll(&mut urgent, Timespec::try_from(moment).ok().as_ref());
         self.poll(news, Some(Duration::ZERO))?;
-        if news.common.is_empty() {
+        let something_came = !news.common.is_empty();
+        if !something_came {
             self.poll(news, timeout.map(|timeout| timeout.saturating_sub(moment)))?;
         }
-        Ok(())
+        Ok(Some(something_came))
     }
 
     /// Both instances: the common one tells of the urgent one, too.
@@ -135,12 +137,14 @@ mod tests {
 
     use super::*;
 
+    const NONE: Duration = Duration::ZERO;
+    const MOMENT: Duration = Duration::from_micros(500);
     const LONG: Option<Duration> = Some(Duration::from_secs(60));
 
     /// What a wait finds.
-    fn wait(watch: &mut Watch, timeout: Option<Duration>, in_no_hurry: bool) -> Vec<usize> {
+    fn wait(watch: &mut Watch, timeout: Option<Duration>, moment: Duration) -> Vec<usize> {
         let mut news = News::with_room();
-        watch.wait(&mut news, timeout, in_no_hurry).unwrap();
+        watch.wait(&mut news, timeout, moment).unwrap();
         news.events().map(|event| event.token().0).collect()
     }
 
@@ -162,13 +166,13 @@ mod tests {
         let (_common, mut to_common) = source(watch.common(), 1);
         let (_urgent, mut to_urgent) = source(watch.urgent(), 2);
         poke(&mut to_common);
-        assert_eq!(wait(&mut watch, LONG, false), [1]);
+        assert_eq!(wait(&mut watch, LONG, NONE), [1]);
         poke(&mut to_urgent);
-        assert_eq!(wait(&mut watch, LONG, false), [2]);
+        assert_eq!(wait(&mut watch, LONG, NONE), [2]);
         poke(&mut to_common);
         poke(&mut to_urgent);
-        assert_eq!(wait(&mut watch, LONG, false), [2, 1]);
-        let again = wait(&mut watch, Some(Duration::ZERO), false);
+        assert_eq!(wait(&mut watch, LONG, NONE), [2, 1]);
+        let again = wait(&mut watch, Some(Duration::ZERO), NONE);
         assert!(again.is_empty(), "what was told is not told again");
     }
 
@@ -177,20 +181,32 @@ mod tests {
         let mut watch = Watch::new().unwrap();
         let (_common, mut to_common) = source(watch.common(), 1);
         poke(&mut to_common);
-        assert_eq!(wait(&mut watch, LONG, true), [1]);
+        assert_eq!(wait(&mut watch, LONG, MOMENT), [1]);
         // Of what comes after the moment, too, and without an end of the wait before.
         let later = std::thread::spawn(move || {
-            std::thread::sleep(20 * PATIENCE);
+            std::thread::sleep(20 * MOMENT);
             poke(&mut to_common);
             to_common
         });
-        assert_eq!(wait(&mut watch, None, true), [1]);
+        assert_eq!(wait(&mut watch, None, MOMENT), [1]);
         drop(later.join().unwrap());
         let begin = Instant::now();
-        let short = Some(3 * PATIENCE);
-        let _ = wait(&mut watch, short, true);
-        assert!(wait(&mut watch, short, true).is_empty());
-        assert!(begin.elapsed() >= 3 * PATIENCE);
+        let short = Some(3 * MOMENT);
+        let _ = wait(&mut watch, short, MOMENT);
+        assert!(wait(&mut watch, short, MOMENT).is_empty());
+        assert!(begin.elapsed() >= 3 * MOMENT);
+    }
+
+    #[test]
+    fn a_wait_tells_whether_its_moment_was_in_vain() {
+        let (mut watch, mut news) = (Watch::new().unwrap(), News::with_room());
+        let (_common, mut to_common) = source(watch.common(), 1);
+        let short = Some(3 * MOMENT);
+        assert_eq!(watch.wait(&mut news, short, MOMENT).unwrap(), Some(false));
+        poke(&mut to_common);
+        assert_eq!(watch.wait(&mut news, short, MOMENT).unwrap(), Some(true));
+        assert_eq!(watch.wait(&mut news, short, NONE).unwrap(), None);
+        assert_eq!(watch.wait(&mut news, Some(Duration::ZERO), MOMENT).unwrap(), None);
     }
 
     #[test]
@@ -199,7 +215,7 @@ mod tests {
         let waker = Waker::new(watch.urgent(), Token(3)).unwrap();
         for _ in 0..3 {
             waker.wake().unwrap();
-            assert_eq!(wait(&mut watch, LONG, true), [3]);
+            assert_eq!(wait(&mut watch, LONG, MOMENT), [3]);
         }
     }
 
@@ -210,6 +226,6 @@ mod tests {
         poke(&mut other);
         watch.common().deregister(&mut stream).unwrap();
         watch.urgent().register(&mut stream, Token(4), Interest::READABLE).unwrap();
-        assert_eq!(wait(&mut watch, LONG, true), [4]);
+        assert_eq!(wait(&mut watch, LONG, MOMENT), [4]);
     }
 }

@@ -9,8 +9,10 @@
 //! Invariants: nothing is shared with other members but what [`Runtime`] counts; a panic while a
 //! session runs ends that session alone; no turn ends with work queued and a poll that waits.
 
+mod accept;
+
 use std::collections::BTreeSet;
-use std::io::{self, ErrorKind};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,18 +20,17 @@ use std::time::{Duration, Instant};
 use crossbeam::channel::Receiver;
 use engine::buffer::Buffer;
 use engine::member::{Member, Reply};
-use engine::rules::{self, Rule};
 use mio::net::TcpListener;
 use mio::{Interest, Token, Waker};
 use slab::Slab;
 
 use super::dial::{BackendChange, client_token};
-use super::endpoint::{Endpoint, INTEREST};
 use super::gauges::{Gauges, TurnEnd};
 use super::ledger::{Class, Ledger, Spent};
 use super::queues::RunQueues;
-use super::session::{Arrival, Next, Session, Turn};
+use super::session::{Next, Session, Turn};
 use super::slice::Pace;
+use super::streams::Streams;
 use super::timers::Timers;
 use super::watch::{News, Watch};
 use crate::admission::Admission;
@@ -47,12 +48,11 @@ const REPLY_SLICE: Duration = Duration::from_micros(30);
 const OTHERS_SLICE: Duration = Duration::from_micros(50);
 /// Time for deadlines in a turn.
 const DEADLINE_SLICE: Duration = Duration::from_micros(20);
-/// Time for new connections in a turn.
-const ACCEPT_SLICE: Duration = Duration::from_micros(20);
+/// How long a poll looks at what is urgent only, while cards have much to sign; a full batch of
+/// RSA-2048 takes about as long.
+const BATCH: Duration = Duration::from_micros(500);
 /// New connections that a listener which is about to be closed has taken already.
 const LAST_ACCEPTS: usize = 1024;
-/// Pause after the system had no descriptor for a new connection.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// How often a draining member looks at its deadlines.
 const DRAIN_CHECK: Duration = Duration::from_millis(50);
 /// Plaintext sealed, or sent to a backend, in one go; the cipher needs a little more to open it.
@@ -106,6 +106,7 @@ pub struct Worker {
     spent: Spent,
     timers: Timers,
     pace: Pace,
+    streams: Streams,
     scratch: Buffer,
     backends: Vec<BackendChange>,
     log: Log,
@@ -178,6 +179,7 @@ impl Worker {
             spent: Spent::default(),
             timers: Timers::default(),
             pace: Pace::default(),
+            streams: Streams::default(),
             scratch: Buffer::with_capacity(SCRATCH_BYTES),
             backends: Vec::new(),
             log,
@@ -201,7 +203,10 @@ impl Worker {
         self.member.note_cpu(self.spent.total);
         loop {
             let timeout = self.timeout();
-            self.watch.wait(&mut news, timeout, self.member.has_much_to_sign())?;
+            let moment = self.moment();
+            if let Some(something_came) = self.watch.wait(&mut news, timeout, moment)? {
+                self.streams.note_moment(something_came);
+            }
             let now = Instant::now();
             self.ledger.woke(now);
             self.take_events(&news);
@@ -246,6 +251,12 @@ impl Worker {
         let agreements = self.member.agreements_in(now);
         // epoll counts in milliseconds and mio rounds up, so a deadline has passed when it wakes.
         [self.timers.next_in(now), accept, drain, agreements].into_iter().flatten().min()
+    }
+
+    /// How long the poll that ends a turn looks at what is urgent only.
+    fn moment(&mut self) -> Duration {
+        let for_streams = self.streams.moment();
+        if self.member.has_much_to_sign() { BATCH } else { for_streams }
     }
 
     fn take_events(&mut self, news: &News) {
@@ -426,6 +437,9 @@ impl Worker {
         if session.converses() {
             self.pace.note_conversation(now);
         }
+        if let Some(seen) = session.as_stream() {
+            self.streams.note(seen);
+        }
         if let Some(record) = session.take_record() {
             self.log.record(record);
         }
@@ -454,116 +468,6 @@ impl Worker {
         if set.is_none_or(|set| deadline < set) {
             self.timers.set(key, set, deadline);
             *session.deadline_set() = Some(deadline);
-        }
-    }
-
-    /// Takes new connections for a slice of a turn, and at least one.
-    fn accept(&mut self, now: Instant) {
-        if self.listeners.iter().any(|listener| listener.pending) {
-            let slice = self.pace.slice(now, ACCEPT_SLICE);
-            while self.accept_one(now) && !slice.is_spent() {}
-        }
-    }
-
-    /// Takes one new connection, of each listener in turn; false when there is none.
-    fn accept_one(&mut self, now: Instant) -> bool {
-        if self.accept_again.is_some_and(|at| now < at) {
-            return false;
-        }
-        self.accept_again = None;
-        for _ in 0..self.listeners.len() {
-            let position = self.next_listener % self.listeners.len();
-            self.next_listener = position + 1;
-            let listener = &mut self.listeners[position];
-            while listener.pending {
-                match listener.socket.accept() {
-                    Ok((stream, peer)) => {
-                        self.accept_failing = false;
-                        let address = Arc::clone(&listener.address);
-                        self.take_in(stream, peer, address, now);
-                        return true;
-                    }
-                    Err(e) if e.kind() == ErrorKind::WouldBlock => listener.pending = false,
-                    // The client was gone before we came to it.
-                    Err(e) if e.kind() == ErrorKind::ConnectionAborted => return true,
-                    Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                    Err(e) => {
-                        self.accept_failed(&e, now);
-                        return false;
-                    }
-                }
-            }
-        }
-        false
-    }
-
-    /// Out of descriptors or memory: those that are open go on, and we look again after a pause.
-    fn accept_failed(&mut self, error: &io::Error, now: Instant) {
-        self.accept_again = Some(now + ACCEPT_PAUSE);
-        // One line for as long as it lasts, however often we look.
-        if !std::mem::replace(&mut self.accept_failing, true) {
-            let text = format!("a connection cannot be accepted: {error}");
-            self.log.event(Event::new(Level::Error, "accept-failed", text));
-        }
-    }
-
-    fn take_in(
-        &mut self,
-        mut stream: mio::net::TcpStream,
-        peer: std::net::SocketAddr,
-        address: Arc<Address>,
-        now: Instant,
-    ) {
-        let entry = self.sessions.vacant_entry();
-        let key = entry.key();
-        let registry = self.watch.common();
-        if let Err(error) = registry.register(&mut stream, client_token(key), INTEREST) {
-            let text = format!("a connection cannot be watched: {error}");
-            self.log.event(Event::new(Level::Error, "accept-failed", text));
-            return;
-        }
-        self.generation += 1;
-        let token = token(key, self.generation);
-        let (places, too_many) = self.admission.enter();
-        let client = Endpoint::accepted(stream);
-        let (admission, gauges) = (Arc::clone(&self.admission), Arc::clone(&self.gauges));
-        let arrival = Arrival { key, token, client, peer, address, places, admission, gauges };
-        let session = entry.insert(Session::new(arrival, now));
-        let denial = too_many.or_else(|| session.count_client());
-        let awaits_hello = session.awaits_hello();
-        if awaits_hello {
-            self.hellos.insert(token);
-        }
-        match denial {
-            Some((rule, reason)) => self.turn_away(key, rule, reason, now),
-            // What the client has sent already makes an event, too.
-            None => {
-                self.arm(key);
-                if !awaits_hello {
-                    self.enqueue(key);
-                }
-                self.make_room_for_hellos(now);
-            }
-        }
-    }
-
-    fn turn_away(&mut self, key: usize, rule: &'static Rule, reason: String, now: Instant) {
-        self.with_session(key, now, |session, turn| {
-            session.turn_away(turn, rule, reason);
-            session.drive(turn)
-        });
-    }
-
-    /// Among too many silent clients the oldest goes: a good one speaks within a round trip. Each
-    /// new one pushes out one at most, so this is bounded, too.
-    fn make_room_for_hellos(&mut self, now: Instant) {
-        if let Some(limit) = self.admission.hellos_exceed(self.hellos.len())
-            && let Some(oldest) = self.hellos.first().copied()
-        {
-            let reason = format!(
-                "more than {limit} clients (server.limits.hello) had sent no complete ClientHello"
-            );
-            self.turn_away(key_of(oldest), &rules::TOO_MANY_HELLOS, reason, now);
         }
     }
 
