@@ -281,7 +281,7 @@ impl<const N: usize> Daemon<N> {
 
     /// The system calls that threads of one name sleep in, by number; those that run have none.
     #[must_use]
-    pub fn thread_calls(&self, name: &str) -> Vec<u32> {
+    pub fn thread_calls(&self, name: &str) -> Vec<i64> {
         let call = |text: &String| text.split_whitespace().next()?.parse().ok();
         self.of_threads(name, "syscall").iter().filter_map(call).collect()
     }

@@ -14,7 +14,7 @@ use super::endpoint::INTEREST;
 use super::session::{Session, Turn};
 use super::watch::Watch;
 
-/// Steps with data after which a connection is taken for a conversation; a request and its answer
+/// Turns with data after which a connection is taken for a conversation; a request and its answer
 /// take four at most.
 const CONVERSATION: u8 = 8;
 
@@ -28,7 +28,7 @@ const ANSWER_BYTES: u64 = 128 * 1024;
 /// What a connection has shown itself to be.
 #[derive(Debug, Default)]
 pub(super) struct Flow {
-    /// Steps in which data was relayed, as far as they count.
+    /// Turns in which data was relayed, as far as they count.
     rounds: u8,
     /// Bytes from the client, less what the answers take from them.
     ahead: u64,
@@ -41,31 +41,24 @@ pub(super) struct Flow {
 }
 
 impl Flow {
-    /// Notes what a step has relayed from the client and from the backend.
+    /// Notes what a turn has relayed from the client and from the backend.
     fn note(&mut self, from_client: u64, from_backend: u64) {
         self.rounds = CONVERSATION.min(self.rounds + 1);
         self.ahead = STREAM_BYTES.min(self.ahead + from_client);
+        self.is_stream |= self.ahead == STREAM_BYTES;
         if from_backend > 0 {
             self.ahead = self.ahead.saturating_sub(from_backend.max(ANSWER_BYTES));
         }
-        if self.ahead == STREAM_BYTES {
-            self.is_stream = true;
-        } else if self.ahead < ANSWER_BYTES {
-            self.is_stream = false;
-        }
-    }
-
-    fn has_gone_on(&self) -> bool {
-        self.rounds == CONVERSATION
+        self.is_stream &= self.ahead >= ANSWER_BYTES;
     }
 }
 
 impl Session {
-    /// Notes what a step has relayed from the client and from the backend, and has the connection
+    /// Notes what a turn has relayed from the client and from the backend, and has the connection
     /// watched as befits what it shows itself to be.
     pub(super) fn note_flow(&mut self, turn: &mut Turn<'_>, from_client: u64, from_backend: u64) {
         self.flow.note(from_client, from_backend);
-        let is_urgent = self.converses() && !self.flow.is_stream;
+        let is_urgent = self.has_gone_on() && !self.flow.is_stream;
         if is_urgent != self.flow.is_urgent
             && self.is_relaying()
             && let Err(error) = self.watch_from(turn.watch, is_urgent)
@@ -76,13 +69,13 @@ impl Session {
     }
 
     /// Whether it has gone on for a while, as a conversation or as a stream.
-    pub(super) fn converses(&self) -> bool {
-        self.flow.has_gone_on()
+    pub(super) fn has_gone_on(&self) -> bool {
+        self.flow.rounds == CONVERSATION
     }
 
     /// Where it is a stream: in which window it was seen flowing.
     pub(super) fn as_stream(&mut self) -> Option<&mut u32> {
-        self.flow.is_stream.then_some(&mut self.flow.seen)
+        (self.flow.is_stream && self.is_relaying()).then_some(&mut self.flow.seen)
     }
 
     /// Has both sockets watched by the urgent instance, or by the common one.
@@ -117,7 +110,7 @@ mod tests {
             assert!(!flow.is_stream);
             flow.note(PIECE, 0);
         }
-        assert!(flow.is_stream && flow.has_gone_on());
+        assert!(flow.is_stream && flow.rounds == CONVERSATION);
         for _ in 0..100 {
             (0..3).for_each(|_| flow.note(PIECE, 0));
             flow.note(0, 1);

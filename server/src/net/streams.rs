@@ -11,7 +11,7 @@
 //! network may be far slower than the loop: a moment in vain is one more sleep and waking, so after
 //! each there are more polls without.
 //!
-//! Invariants: nothing but streams counts; a turn without them is followed by no moment.
+//! Invariants: nothing but streams counts; a turn without them is followed by no moment of theirs.
 
 use std::time::Duration;
 
@@ -41,8 +41,9 @@ pub(super) struct Streams {
     flowed: u32,
     /// Whether one of them was in this turn.
     in_this_turn: bool,
-    /// Polls to go without a moment, and how many they were after the last one.
+    /// Polls to go without a moment.
     pause: u32,
+    /// How many they were to be after the last moment.
     paused: u32,
 }
 
@@ -70,10 +71,11 @@ impl Streams {
         }
     }
 
-    /// How long the poll that ends this turn lets streams gather.
-    pub(super) fn moment(&mut self) -> Duration {
+    /// Ends a turn: how long the poll behind it lets streams gather, which may be not at all. None
+    /// when there were no streams in it.
+    pub(super) fn moment(&mut self) -> Option<Duration> {
         if !std::mem::take(&mut self.in_this_turn) {
-            return Duration::ZERO;
+            return None;
         }
         let are_several = self.flowing.max(self.flowed) >= TOGETHER;
         self.turns += 1;
@@ -82,20 +84,21 @@ impl Streams {
             self.window = self.window.wrapping_add(1);
             self.flowed = std::mem::take(&mut self.flowing);
         }
-        if !are_several {
-            return Duration::ZERO;
-        }
-        if self.pause > 0 {
-            self.pause -= 1;
-            return Duration::ZERO;
-        }
-        MOMENT
+        let is_worth_it = are_several && self.pause == 0;
+        Some(if is_worth_it { MOMENT } else { Duration::ZERO })
     }
 
-    /// Notes whether anything came in a moment.
-    pub(super) fn note_moment(&mut self, something_came: bool) {
-        self.paused = if something_came { 0 } else { PAUSE_MAX.min(1 + 2 * self.paused) };
-        self.pause = self.paused;
+    /// Notes a poll that could wait: whether something came in its moment, if it had one that
+    /// nothing urgent cut short.
+    pub(super) fn note_poll(&mut self, something_came: Option<bool>) {
+        match something_came {
+            None => self.pause = self.pause.saturating_sub(1),
+            Some(true) => self.paused = 0,
+            Some(false) => {
+                self.paused = PAUSE_MAX.min(1 + 2 * self.paused);
+                self.pause = self.paused;
+            }
+        }
     }
 }
 
@@ -106,7 +109,7 @@ mod tests {
     /// Has these streams flow in a turn; whether the poll behind it lets them gather.
     fn turn(streams: &mut Streams, seen: &mut [u32]) -> bool {
         seen.iter_mut().for_each(|seen| streams.note(seen));
-        !streams.moment().is_zero()
+        streams.moment() == Some(MOMENT)
     }
 
     #[test]
@@ -135,19 +138,25 @@ mod tests {
     #[test]
     fn a_turn_without_streams_is_followed_by_no_moment() {
         let (mut streams, mut seen) = (Streams::default(), [0; 3]);
+        assert_eq!(streams.moment(), None);
         assert!(turn(&mut streams, &mut seen));
-        assert!(!turn(&mut streams, &mut []));
+        assert_eq!(streams.moment(), None);
     }
 
     #[test]
     fn moments_in_vain_become_rare_and_one_that_pays_brings_them_back() {
         let (mut streams, mut seen) = (Streams::default(), [0; 3]);
         let mut polls_before_one = |something_came| {
-            let polls = (0..1000).take_while(|_| !turn(&mut streams, &mut seen)).count();
-            streams.note_moment(something_came);
+            let mut polls = 0;
+            while !turn(&mut streams, &mut seen) {
+                streams.note_poll(None);
+                polls += 1;
+                assert!(polls < 1000, "never again");
+            }
+            streams.note_poll(Some(something_came));
             polls
         };
-        let in_vain: Vec<usize> = (0..9).map(|_| polls_before_one(false)).collect();
+        let in_vain: Vec<u32> = (0..9).map(|_| polls_before_one(false)).collect();
         assert_eq!(in_vain, [0, 1, 3, 7, 15, 31, 63, 64, 64]);
         assert_eq!(polls_before_one(true), 64);
         assert_eq!([polls_before_one(true), polls_before_one(false)], [0; 2]);

@@ -86,7 +86,7 @@ impl Watch {
 
     /// Waits for events, for `timeout` at most; what is not urgent can wait for a `moment`, which
     /// may be none. If nothing at all has come in it, whatever comes next ends the wait. Tells
-    /// whether something came in the moment, where there was one.
+    /// whether something came in the moment, where there was one that nothing urgent cut short.
     ///
     /// # Errors
     ///
@@ -106,11 +106,11 @@ impl Watch {
         // However this ends, what has happened is seen below.
         let _ = rustix::event::poll(&mut urgent, Timespec::try_from(moment).ok().as_ref());
         self.poll(news, Some(Duration::ZERO))?;
-        let something_came = !news.common.is_empty();
-        if !something_came {
+        if news.common.is_empty() {
             self.poll(news, timeout.map(|timeout| timeout.saturating_sub(moment)))?;
+            return Ok(Some(false));
         }
-        Ok(Some(something_came))
+        Ok(news.common.iter().any(|event| event.token() != URGENT).then_some(true))
     }
 
     /// Both instances: the common one tells of the urgent one, too.
@@ -205,6 +205,9 @@ mod tests {
         assert_eq!(watch.wait(&mut news, short, MOMENT).unwrap(), Some(false));
         poke(&mut to_common);
         assert_eq!(watch.wait(&mut news, short, MOMENT).unwrap(), Some(true));
+        let (_urgent, mut to_urgent) = source(watch.urgent(), 2);
+        poke(&mut to_urgent);
+        assert_eq!(watch.wait(&mut news, short, MOMENT).unwrap(), None, "cut short");
         assert_eq!(watch.wait(&mut news, short, NONE).unwrap(), None);
         assert_eq!(watch.wait(&mut news, Some(Duration::ZERO), MOMENT).unwrap(), None);
     }
@@ -220,12 +223,16 @@ mod tests {
     }
 
     #[test]
-    fn a_source_may_become_urgent_with_news_under_way() {
+    fn a_source_may_become_urgent_and_cease_to_be_with_news_under_way() {
         let mut watch = Watch::new().unwrap();
         let (mut stream, mut other) = source(watch.common(), 4);
         poke(&mut other);
         watch.common().deregister(&mut stream).unwrap();
         watch.urgent().register(&mut stream, Token(4), Interest::READABLE).unwrap();
+        assert_eq!(wait(&mut watch, LONG, MOMENT), [4]);
+        poke(&mut other);
+        watch.urgent().deregister(&mut stream).unwrap();
+        watch.common().register(&mut stream, Token(4), Interest::READABLE).unwrap();
         assert_eq!(wait(&mut watch, LONG, MOMENT), [4]);
     }
 }

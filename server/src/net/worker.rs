@@ -48,9 +48,9 @@ const REPLY_SLICE: Duration = Duration::from_micros(30);
 const OTHERS_SLICE: Duration = Duration::from_micros(50);
 /// Time for deadlines in a turn.
 const DEADLINE_SLICE: Duration = Duration::from_micros(20);
-/// How long a poll looks at what is urgent only, while cards have much to sign; a full batch of
+/// How long a poll looks at what is urgent only while cards have much to sign; a full batch of
 /// RSA-2048 takes about as long.
-const BATCH: Duration = Duration::from_micros(500);
+const SIGNING_MOMENT: Duration = Duration::from_micros(500);
 /// New connections that a listener which is about to be closed has taken already.
 const LAST_ACCEPTS: usize = 1024;
 /// How often a draining member looks at its deadlines.
@@ -203,9 +203,11 @@ impl Worker {
         self.member.note_cpu(self.spent.total);
         loop {
             let timeout = self.timeout();
-            let moment = self.moment();
-            if let Some(something_came) = self.watch.wait(&mut news, timeout, moment)? {
-                self.streams.note_moment(something_came);
+            let for_streams = self.streams.moment();
+            let moment = for_streams.unwrap_or_else(|| self.signing_moment());
+            let something_came = self.watch.wait(&mut news, timeout, moment)?;
+            if for_streams.is_some() && timeout != Some(Duration::ZERO) {
+                self.streams.note_poll(something_came);
             }
             let now = Instant::now();
             self.ledger.woke(now);
@@ -253,10 +255,9 @@ impl Worker {
         [self.timers.next_in(now), accept, drain, agreements].into_iter().flatten().min()
     }
 
-    /// How long the poll that ends a turn looks at what is urgent only.
-    fn moment(&mut self) -> Duration {
-        let for_streams = self.streams.moment();
-        if self.member.has_much_to_sign() { BATCH } else { for_streams }
+    /// How long the poll that ends a turn without streams looks at what is urgent only.
+    fn signing_moment(&self) -> Duration {
+        if self.member.has_much_to_sign() { SIGNING_MOMENT } else { Duration::ZERO }
     }
 
     fn take_events(&mut self, news: &News) {
@@ -434,7 +435,8 @@ impl Worker {
             Next::Finished
         });
         self.ledger.turn(Class::Overhead);
-        if session.converses() {
+        // What comes beside streams must not wait for all of them either.
+        if session.has_gone_on() {
             self.pace.note_conversation(now);
         }
         if let Some(seen) = session.as_stream() {

@@ -4,6 +4,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use adjunct_tests::backend::Backend;
@@ -65,11 +66,20 @@ fn a_conversation_wakes_its_event_loop_at_once_and_a_short_request_does_not() {
     rig.daemon.stop();
 }
 
-/// A service that says nothing before it has `silent` bytes, and is an echo from then on.
-fn echo_behind(silent: u64) -> Backend {
+/// Pings after which a connection is surely a conversation.
+const PINGS: usize = 9;
+
+/// A service that is an echo for so many pings, says nothing of the `silent` bytes behind them, and
+/// is an echo again.
+fn echo_around(pings: usize, silent: u64) -> Backend {
     Backend::start(move |served| {
-        let (mut stream, mut total) = (&served.stream, 0);
-        let mut space = vec![0; 64 * 1024];
+        let mut stream = &served.stream;
+        let mut word = [0; 4];
+        for _ in 0..pings {
+            stream.read_exact(&mut word)?;
+            stream.write_all(&word)?;
+        }
+        let (mut space, mut total) = (vec![0; 64 * 1024], 0);
         while total < silent {
             match stream.read(&mut space)? {
                 0 => return Ok(()),
@@ -84,58 +94,65 @@ fn echo_behind(silent: u64) -> Backend {
 #[test]
 fn a_stream_does_not_wake_its_event_loop_at_once_until_it_is_answered() {
     const SILENT: usize = 8 << 20;
-    let backend = echo_behind(SILENT as u64);
+    let backend = echo_around(PINGS, SILENT as u64);
     let plan = rig::Plan { workers: Some(1), ..rig::Plan::default() };
     let rig = rig::Rig::start(&adjunct!(), backend.address, &plan);
     let tls = Client::new(&rig.pki).connect(rig.ec(), NAME).unwrap();
-    let mut stream = &tls;
-    stream.write_all(&vec![0x5A; SILENT]).unwrap();
+    let converse = || {
+        (0..PINGS).for_each(|_| ping(&tls));
+        assert_eq!(urgent(&rig.daemon), 2, "it is a conversation");
+    };
+    converse();
+    (&tls).write_all(&vec![0x5A; SILENT]).unwrap();
     wait_until("all has arrived", || backend.received() == SILENT as u64);
     assert_eq!(urgent(&rig.daemon), 0, "nobody has answered");
-    (0..9).for_each(|_| ping(&tls));
-    assert_eq!(urgent(&rig.daemon), 2, "it has become a conversation");
+    converse();
     assert_eq!(tls.talk(b"bye").unwrap(), b"bye");
     rig.daemon.stop();
 }
 
-/// Number of the system call that waits for what is urgent.
-#[cfg(target_arch = "x86_64")]
-const PPOLL: u32 = 271;
-#[cfg(not(target_arch = "x86_64"))]
-const PPOLL: u32 = 73;
-
 /// Clients that send without end, for as long as this lives. They pause for a moment after every
 /// piece: where all processors are busy, each would send for milliseconds while no other one does.
-struct Uploads(Arc<AtomicBool>);
+struct Uploads {
+    end: Arc<AtomicBool>,
+    clients: Vec<JoinHandle<()>>,
+}
 
 impl Uploads {
     fn begin(rig: &rig::Rig, clients: usize) -> Self {
         let end = Arc::new(AtomicBool::new(false));
-        for _ in 0..clients {
+        let begin = |_| {
             let tls = Client::new(&rig.pki).connect(rig.ec(), NAME).unwrap();
             let end = Arc::clone(&end);
             std::thread::spawn(move || {
                 while !end.load(Ordering::Relaxed) && (&tls).write_all(&[0x5A; 64 * 1024]).is_ok() {
                     std::thread::sleep(Duration::from_millis(1));
                 }
-            });
-        }
-        Self(end)
+            })
+        };
+        let clients = (0..clients).map(begin).collect();
+        Self { end, clients }
     }
 }
 
 impl Drop for Uploads {
     fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
+        self.end.store(true, Ordering::Relaxed);
+        for client in self.clients.drain(..) {
+            let _ = client.join();
+        }
     }
 }
 
 #[test]
 fn several_streams_are_let_gather_and_one_is_not() {
-    let backend = echo_behind(u64::MAX);
+    let backend = echo_around(0, u64::MAX);
     let plan = rig::Plan { workers: Some(1), ..rig::Plan::default() };
     let rig = rig::Rig::start(&adjunct!(), backend.address, &plan);
-    let lets_gather = || rig.daemon.thread_calls("adj00001").contains(&PPOLL);
+    // The poll that lets them gather is another system call than the one that does not.
+    let calls = || rig.daemon.thread_calls("adj00001");
+    wait_until("it sleeps, and we may know where", || !calls().is_empty());
+    let lets_gather = || calls().contains(&libc::SYS_ppoll);
     let one = Uploads::begin(&rig, 1);
     wait_until("it is a stream", || backend.received() > 8 << 20);
     let times = (0..2000).filter(|_| lets_gather()).count();

@@ -88,11 +88,12 @@ fn wave(rig: &Rig, client: &Client) -> (u64, u64) {
     rig.order("fault 00 slow 20ms");
     rig.order("fault 00 reset");
     swarm.run(PATIENCE);
-    assert_eq!(swarm.failures(), Vec::<String>::new());
+    let failures = swarm.failures();
     drop(swarm);
     let records = rig.wait_records(count);
-    assert_eq!(records.len(), count, "one record for each");
-    assert!(records.iter().all(|record| record.outcome() == "completed"));
+    let failed = records.iter().find(|record| record.outcome() != "completed");
+    assert!(failed.is_none(), "of {} the first: {}", failures.len(), failed.unwrap().to_text());
+    assert_eq!((failures, records.len()), (Vec::new(), count), "one record for each");
     for apqn in ["00.0006", "00.0007"] {
         let by = records.iter().filter(|record| record.text("key_op.apqn") == apqn).count();
         assert!(by > count / 4, "{by} signatures by {apqn}");
