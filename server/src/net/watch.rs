@@ -4,7 +4,7 @@
 //! storm of handshakes, whose signatures take cards milliseconds, a hello that is read half a
 //! millisecond later is signed no later, and several are read together for the price of one waking.
 //! Bytes of a conversation that is under way must not wait for that; those of streams may gather
-//! ([`streams`](super::streams)).
+//! (`streams`).
 //!
 //! How: there are two epoll instances. The urgent one watches the waker of the member and
 //! conversations; the common one watches everything else, and the urgent one. A loop that can wait
