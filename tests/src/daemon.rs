@@ -7,6 +7,7 @@
 //! panic of the daemon fails it.
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -28,6 +29,15 @@ macro_rules! adjunct {
     () => {
         $crate::daemon::Program::installed(env!("CARGO_BIN_EXE_adjunct-under-test"))
     };
+}
+
+/// The program that runs ours in this run of the tests (`ADJUNCT_TEST_RUNNER`), if one does.
+///
+/// `qemu-x86_64` is a processor without AVX. Whatever it is, nothing fast is expected of ours then:
+/// no batches, and a tenth of the signatures a second.
+#[must_use]
+pub fn runner() -> Option<OsString> {
+    std::env::var_os("ADJUNCT_TEST_RUNNER").filter(|runner| !runner.is_empty())
 }
 
 /// A loopback address that nobody listens at, and that nobody is given but who asks for it by name.
@@ -77,12 +87,10 @@ impl Program {
         program
     }
 
-    /// A command line, with the environment of a test run kept away from it. `ADJUNCT_TEST_RUNNER`
-    /// names a program that runs ours: `qemu-x86_64` is a processor without AVX.
+    /// A command line, with the environment of a test run kept away from it.
     #[must_use]
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let runner = std::env::var_os("ADJUNCT_TEST_RUNNER").filter(|runner| !runner.is_empty());
-        let mut command = match runner {
+        let mut command = match runner() {
             None => Command::new(&self.path),
             Some(runner) => {
                 let mut command = Command::new(runner);
