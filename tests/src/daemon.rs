@@ -8,8 +8,10 @@
 
 use std::collections::HashSet;
 use std::ffi::OsString;
+use std::fs::Permissions;
 use std::io::{self, Read};
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::{Mutex, OnceLock};
@@ -103,6 +105,21 @@ impl Program {
             command.env_remove(name);
         }
         command
+    }
+
+    /// One file that runs it, for who starts a program by its path alone: a script in `directory`
+    /// where a [`runner`] runs it.
+    #[must_use]
+    pub fn executable(&self, directory: &Path) -> PathBuf {
+        let Some(runner) = runner() else {
+            return self.path.clone();
+        };
+        let script = directory.join("adjunct");
+        let text =
+            format!("#!/bin/sh\nexec '{}' '{}' \"$@\"\n", runner.display(), self.path.display());
+        std::fs::write(&script, text).unwrap();
+        std::fs::set_permissions(&script, Permissions::from_mode(0o700)).unwrap();
+        script
     }
 
     /// Runs a command that ends by itself.

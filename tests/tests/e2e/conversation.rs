@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use adjunct_tests::backend::Backend;
 use adjunct_tests::client::stock::{Client, Tls};
-use adjunct_tests::daemon::Daemon;
+use adjunct_tests::daemon::{self, Daemon};
 use adjunct_tests::scene::NAME;
 use adjunct_tests::{adjunct, rig, wait_until};
 
@@ -112,7 +112,8 @@ fn a_stream_does_not_wake_its_event_loop_at_once_until_it_is_answered() {
 }
 
 /// Clients that send without end, for as long as this lives. They pause for a moment after every
-/// piece: where all processors are busy, each would send for milliseconds while no other one does.
+/// piece: where all processors are busy, each would send for milliseconds while no other one does,
+/// and an event loop that is never done has nothing to let gather.
 struct Uploads {
     end: Arc<AtomicBool>,
     clients: Vec<JoinHandle<()>>,
@@ -121,12 +122,13 @@ struct Uploads {
 impl Uploads {
     fn begin(rig: &rig::Rig, clients: usize) -> Self {
         let end = Arc::new(AtomicBool::new(false));
+        let pause = Duration::from_millis(if daemon::runner().is_some() { 50 } else { 1 });
         let begin = |_| {
             let tls = Client::new(&rig.pki).connect(rig.ec(), NAME).unwrap();
             let end = Arc::clone(&end);
             std::thread::spawn(move || {
                 while !end.load(Ordering::Relaxed) && (&tls).write_all(&[0x5A; 64 * 1024]).is_ok() {
-                    std::thread::sleep(Duration::from_millis(1));
+                    std::thread::sleep(pause);
                 }
             })
         };

@@ -85,7 +85,7 @@ fn a_member_accounts_for_the_cpu_time_of_its_thread() {
 
 /// Runs a program as `/usr/bin/time` does and writes what the system charges it with.
 const TIME: &str = "import os, sys\n\
-    child = os.spawnv(os.P_NOWAIT, sys.argv[2], sys.argv[2:])\n\
+    child = os.spawnvp(os.P_NOWAIT, sys.argv[2], sys.argv[2:])\n\
     usage = os.wait4(child, 0)[2]\n\
     open(sys.argv[1], 'w').write(f'{usage.ru_utime} {usage.ru_stime}')\n";
 
@@ -101,9 +101,9 @@ struct Timed {
 
 impl Timed {
     fn start(python: &Path, config: &Path, socket: &Path, times: &Path) -> Self {
-        let program = adjunct!().command(&[]).get_program().to_owned();
+        let daemon = adjunct!().command(&["run", "-c", config.to_str().unwrap()]);
         let mut command = Command::new(python);
-        command.args(["-c", TIME]).arg(times).arg(program).args(["run", "-c"]).arg(config);
+        command.args(["-c", TIME]).arg(times).arg(daemon.get_program()).args(daemon.get_args());
         let wrapper = Process::start(&mut command);
         let mut status = None;
         wait_until("the daemon answers", || {

@@ -1,6 +1,5 @@
 //! The daemon as benchmarks start it: every setting of theirs serves, and is what it says.
 
-use std::path::Path;
 use std::time::Duration;
 
 use adjunct_bench::daemon::{Cards, Daemon, Setting};
@@ -9,11 +8,12 @@ use adjunct_bench::pki::{Issued, Kind};
 use adjunct_tests::adjunct;
 use rustix::thread::{CpuSet, sched_getaffinity};
 use serde_json::Value;
+use tempfile::TempDir;
 
 /// Starts it, makes a connection that carries data, and returns it for questions.
 fn served(setting: &Setting<'_>) -> Daemon {
-    let command = adjunct!().command(&[]);
-    let daemon = Daemon::start(Path::new(command.get_program()), setting)
+    let directory = TempDir::new().unwrap();
+    let daemon = Daemon::start(&adjunct!().executable(directory.path()), setting)
         .unwrap_or_else(|error| panic!("{setting:?}: {error}"));
     let (stop, warmup) = (Stop::Count(4), Duration::ZERO);
     let target = Target::new(daemon.address);
